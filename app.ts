@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { AjvCompiler } from '@fastify/ajv-compiler'
+import autoload from '@fastify/autoload'
+import { LogController } from 'fastify'
+import fp from 'fastify-plugin'
+import { refuseAddress, refuseConnection } from './plugins/errors.ts'
+import type { BuildCompilerFromPool, RouteDefinition } from '@fastify/ajv-compiler'
+import type { IncomingMessage, Server } from 'node:http'
+import type { FastifyHttpOptions, FastifyPluginAsync } from 'fastify'
+import type { Clock } from './plugins/clock.ts'
+import type { Config } from './plugins/config.ts'
+
+const KIB = 1024
+const SECOND = 1000
+
+export interface AppOptions {
+  config: Config
+  /** The time in milliseconds since 1970; the system's unless a test hands in another. */
+  now?: Clock
+}
+
+/** What must be known before a server is made; tests and production share it. */
+export function options (config: Config): FastifyHttpOptions<Server> {
+  return {
+    trustProxy: config.trustProxy.length > 0 && config.trustProxy,
+    bodyLimit: 16 * KIB,
+    requestTimeout: 10 * SECOND,
+    keepAliveTimeout: 72 * SECOND, // longer than gateways keep an idle connection, so that they let go first
+    http: { headersTimeout: 5 * SECOND, requestTimeout: 10 * SECOND, connectionsCheckingInterval: SECOND, maxHeaderSize: 16 * KIB },
+    logController: new LogController({ disableRequestLogging: true }), // what happens is logged by whoever knows what it means
+    genReqId: requestId,
+    frameworkErrors: refuseAddress,
+    return503OnClosing: false, // plugins/graceful-close.ts refuses in the shape of every other refusal
+    clientErrorHandler: refuseConnection,
+    ajv: { customOptions: { allErrors: true, coerceTypes: false, removeAdditional: false } },
+    schemaController: { compilersFactory: { buildValidator } }
+  }
+}
+
+/** A gateway's X-Request-Id where it is fit for a log line and a header; otherwise one of ours. */
+function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
+}
+
+const compilers = AjvCompiler()
+
+/** Nothing in a body is coerced; a query string is all text, so there numbers are read as numbers. */
+const buildValidator = ((externalSchemas: object, { customOptions }: { customOptions: object }) => {
+  const compile = (options: object) => compilers(externalSchemas as never, { customOptions: options as never })
+  return (route: RouteDefinition) => compile(route.httpPart === 'querystring' ? { ...customOptions, coerceTypes: true } : customOptions)(route as never)
+}) as BuildCompilerFromPool // the package's types say a schema where Fastify hands over a part of a route, and mix two kinds of options
+
+/** All but the routes: what the command line works with. */
+export const core = fp<AppOptions>(async (fastify, options) => {
+  await fastify.register(autoload, { dir: fileURLToPath(new URL('plugins', import.meta.url)), options, encapsulate: false })
+}, { name: 'core' })
+
+const app: FastifyPluginAsync<AppOptions> = async (fastify, options) => {
+  await fastify.register(core, options)
+  await fastify.register(autoload, { dir: fileURLToPath(new URL('routes', import.meta.url)), ignorePattern: /schemas\.ts$/ })
+  fastify.refuseOtherMethods()
+}
+
+export default fp(app, { name: 'postern' })

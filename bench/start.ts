@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { figureOf, startService } from './harness.ts'
+
+const ROUNDS = 5
+const SETTLE_MILLISECONDS = 2000
+
+/** From nothing to the first 200, and the memory of a service that nobody has asked anything else. */
+export default async function start () {
+  await (await startService()).stop() // fills the compile cache
+
+  const milliseconds: number[] = []
+  const memory: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const service = await startService()
+    milliseconds.push(service.startMilliseconds)
+    await sleep(SETTLE_MILLISECONDS)
+    memory.push(service.memory())
+    await service.stop()
+  }
+  return [figureOf('start to first 200 (ms)', milliseconds, '≤ 600'), figureOf('idle memory (MiB)', memory, '≤ 130')]
+}

@@ -1,0 +1,89 @@
+import { and, desc, eq, gt, lte, sql } from './drizzle.ts'
+import { sessions, users } from './schema.ts'
+import { sessionEndings } from './ending.ts'
+import type { Connection } from './index.ts'
+import type { User } from './users.ts'
+import type { Write } from './writer.ts'
+
+export type Session = typeof sessions.$inferSelect
+
+/** What one rotation needs to know. Times in milliseconds. */
+export interface Rotation {
+  now: number
+  /** Until when a token one generation behind is answered instead of ending the session. */
+  grace: number
+  idleLifetime: number
+  maxAge: number
+  accessExpiresAt: number
+}
+
+/** `current` is the session and its user as they are now; a `reused` token has ended its session. */
+export type RotationOutcome =
+  | { outcome: 'rotated' | 'repeated', session: Session, user: User }
+  | { outcome: 'reused', session: Session }
+  | { outcome: 'expired' | 'unknown' }
+
+export function sessionsRepository (connection: Connection, write: Write) {
+  const end = sessionEndings(connection)
+  const id = sql.placeholder('id')
+  const now = sql.placeholder('now')
+  const stillSignedIn = connection.select({ id: users.id }).from(users).where(and(
+    eq(users.id, sql.placeholder('userId')),
+    eq(users.disabled, false),
+    eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt'))
+  )).prepare()
+  const byId = connection.select().from(sessions).innerJoin(users, eq(users.id, sessions.userId)).where(eq(sessions.id, id)).prepare()
+  const ofUser = connection.select().from(sessions)
+    .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
+  const advance = connection.update(sessions).set({
+    generation: sql`${sessions.generation} + 1`,
+    lastUsedAt: sql`${now}`,
+    expiresAt: sql`min(${now} + ${sql.placeholder('idleLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')})`,
+    accessExpiresAt: sql`max(${sessions.accessExpiresAt}, ${sql.placeholder('accessExpiresAt')})`
+  }).where(and(eq(sessions.id, id), eq(sessions.generation, sql.placeholder('generation')), gt(sessions.expiresAt, now))).prepare()
+  const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
+
+  return {
+    /**
+     * Starts a session for a user whose password was just right.
+     * Gives false, and starts none, when the account was disabled or deleted or its password changed meanwhile.
+     */
+    add: (session: Session, { passwordChangedAt }: User) => write(() => {
+      if (!stillSignedIn.get({ userId: session.userId, passwordChangedAt })) return false
+      connection.insert(sessions).values(session).run()
+      return true
+    }),
+
+    /**
+     * Trades generation `generation` of a session for the next one, by compare and swap. A token that lost a race
+     * (one generation behind, inside the grace) repeats the winner's answer; any other old one ends the session.
+     */
+    rotate: (id: string, generation: number, rotation: Rotation) => write((): RotationOutcome => {
+      const { changes } = advance.run({ id, generation, ...rotation })
+      const found = byId.get({ id })
+      if (!found) return { outcome: 'unknown' }
+
+      const { sessions: session, users: user } = found
+      if (changes === 1) return { outcome: 'rotated', session, user }
+      if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
+      if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, user }
+
+      end.one(id)
+      return { outcome: 'reused', session }
+    }),
+
+    /** The live sessions of a user, the last used first. */
+    async list (userId: string, now: number): Promise<Session[]> {
+      return ofUser.all({ userId, now })
+    },
+
+    /** Ends a session, if need be only when it is this user's; gives the ids of what ended. */
+    end: (id: string, userId?: string) => write(() => userId === undefined ? end.one(id) : end.own(id, userId)),
+
+    /** Ends all sessions of a user; gives their ids. */
+    endAll: (userId: string) => write(() => end.all(userId)),
+
+    /** Forgets the sessions that have expired with their last access token: till then they can still be ended. Gives back how many. */
+    prune: (now: number) => write(() => deleteExpired.run({ now }).changes)
+  }
+}

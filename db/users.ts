@@ -1,0 +1,146 @@
+import { and, asc, eq, ne, or, sql } from './drizzle.ts'
+import { sessionEndings } from './ending.ts'
+import { emailKey, usernameKey } from './names.ts'
+import { sessions, users } from './schema.ts'
+import type { Connection } from './index.ts'
+import type { Session } from './sessions.ts'
+import type { Write } from './writer.ts'
+
+export type User = typeof users.$inferSelect
+
+export interface Names {
+  username?: string
+  email?: string
+  name?: string | null
+}
+
+export type NewUser = Names & Pick<User, 'id' | 'passwordHash' | 'roles' | 'createdAt'>
+
+/** What may change of an account without its password. */
+export type UserChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
+
+export interface Page {
+  limit: number
+  /** Goes on after this user. */
+  after?: Pick<User, 'createdAt' | 'id'>
+  /** The beginning of a username or an e-mail address. */
+  prefix?: string
+}
+
+const UNIQUE_INDEXES: Record<string, string> = {
+  'users.username_key': 'username_taken',
+  'users.email': 'email_taken'
+}
+
+/** All that throw do so with a stable `code`: `username_taken`, `email_taken` or `last_admin`. */
+export function usersRepository (connection: Connection, write: Write) {
+  const endSessions = sessionEndings(connection)
+  const id = sql.placeholder('id')
+  const byId = connection.select().from(users).where(eq(users.id, id)).prepare()
+  const byUsername = connection.select().from(users).where(eq(users.usernameKey, sql.placeholder('key'))).prepare()
+  const byEmail = connection.select().from(users).where(eq(users.email, sql.placeholder('key'))).prepare()
+  const otherActiveAdmin = connection.select({ id: users.id }).from(users)
+    .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).limit(1).prepare()
+
+  function assertAdminRemains (user: User) {
+    const isActiveAdmin = user.roles.includes('admin') && !user.disabled
+    if (isActiveAdmin && !otherActiveAdmin.get({ id: user.id })) throw coded('last_admin')
+  }
+
+  return {
+    /** By id. */
+    async findById (id: string): Promise<User | undefined> {
+      return byId.get({ id })
+    },
+
+    /** By what a person signs in with: a username, or an e-mail address (no username has an @). */
+    async find (login: string): Promise<User | undefined> {
+      return login.includes('@') ? byEmail.get({ key: emailKey(login) }) : byUsername.get({ key: usernameKey(login) })
+    },
+
+    /** Makes an account and, with it or not at all, its first session. */
+    add: (user: NewUser, session?: Session) => write(() => {
+      const row = { ...user, ...keyed(user), passwordChangedAt: user.createdAt, disabled: false }
+      const added = unlessTaken(() => connection.insert(users).values(row).returning().get())
+      if (session) connection.insert(sessions).values(session).run()
+      return added
+    }),
+
+    /** Changes an account; when its roles or whether it is disabled change, its sessions end. Gives undefined for an unknown id. */
+    update: (id: string, change: UserChange) => write(() => {
+      const before = byId.get({ id })
+      if (!before) return undefined
+
+      const { roles = before.roles, disabled = before.disabled } = change
+      if (disabled || !roles.includes('admin')) assertAdminRemains(before)
+      const after = unlessTaken(() => connection.update(users).set({ ...keyed(change), roles, disabled }).where(eq(users.id, id)).returning().get())
+      if (disabled !== before.disabled || String(roles) !== String(before.roles)) endSessions.all(id)
+      return after
+    }),
+
+    /** Sets a new password, if `user` is still as it was read, and ends all sessions but one. Gives whether it did. */
+    changePassword: (user: User, passwordHash: string, keptSessionId: string, now: number) => write(() => {
+      const { changes } = connection.update(users).set({ passwordHash, passwordChangedAt: now })
+        .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
+      if (changes === 1) endSessions.all(user.id, keptSessionId)
+      return changes === 1
+    }),
+
+    /** Keeps the same password under newer hash parameters, unless it has changed meanwhile. */
+    rehash: (user: User, passwordHash: string) => write(() => {
+      connection.update(users).set({ passwordHash }).where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
+    }),
+
+    /** Ends an account's sessions and deletes it; gives whether there was one. */
+    remove: (id: string) => write(() => {
+      const user = byId.get({ id })
+      if (!user) return false
+      assertAdminRemains(user)
+      endSessions.all(id)
+      connection.delete(users).where(eq(users.id, id)).run()
+      return true
+    }),
+
+    /** Deletes every account, the last administrator too; gives how many there were. */
+    removeAll: () => write(() => {
+      for (const { userId } of connection.selectDistinct({ userId: sessions.userId }).from(sessions).all()) endSessions.all(userId)
+      return connection.delete(users).run().changes
+    }),
+
+    /** Accounts in the order in which they were made. */
+    async list ({ limit, after, prefix }: Page): Promise<User[]> {
+      const isAfter = after && sql`(${users.createdAt}, ${users.id}) > (${after.createdAt}, ${after.id})`
+      const matches = prefix === undefined ? undefined : or(startsWith(users.usernameKey, usernameKey(prefix)), startsWith(users.email, emailKey(prefix)))
+      return connection.select().from(users).where(and(isAfter, matches)).orderBy(asc(users.createdAt), asc(users.id)).limit(limit).all()
+    }
+  }
+}
+
+/** Names as they are stored; what is absent in a change stays absent. */
+function keyed ({ username, email, name }: Names) {
+  return {
+    ...username !== undefined && { username: username.normalize('NFC'), usernameKey: usernameKey(username) },
+    ...email !== undefined && { email: emailKey(email) },
+    ...name !== undefined && { name: name?.normalize('NFC') ?? null }
+  }
+}
+
+/** A range instead of LIKE: it uses the index, and no character in it is special. */
+function startsWith (column: typeof users.usernameKey | typeof users.email, prefix: string) {
+  return and(sql`${column} >= ${prefix}`, sql`${column} < ${`${prefix}\u{10ffff}`}`)
+}
+
+/** The constraint decides who came first; this only gives its refusal a name. */
+function unlessTaken<T> (statement: () => T): T {
+  try {
+    return statement()
+  } catch (cause) {
+    const [, column = ''] = /UNIQUE constraint failed: (\S+)$/.exec(String(cause)) ?? []
+    const code = UNIQUE_INDEXES[column]
+    throw code ? coded(code, cause) : cause
+  }
+}
+
+function coded (code: string, cause?: unknown): Error {
+  return Object.assign(new Error(code, { cause }), { code })
+}

@@ -1,0 +1,79 @@
+import { performance } from 'node:perf_hooks'
+import type { Database } from 'better-sqlite3'
+
+const { nodeTiming } = performance
+
+const PATIENCE_MILLISECONDS = 1000
+const RETRY_MILLISECONDS = 10
+
+interface Deed {
+  run: () => unknown
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+}
+
+export type Write = <T>(run: () => T) => Promise<T>
+
+/**
+ * Runs what writes. The deeds of one turn of the event loop share one commit, and none is answered before
+ * that commit is on disk; each has a savepoint, so that one that throws takes nothing of the others with it.
+ *
+ * While another process holds the write lock the deeds wait without blocking the event loop, for a second at
+ * the most. Then they, and all when the commit fails, are rejected with SQLite's own error (`code: 'SQLITE_…'`).
+ */
+export function createWriter (client: Database, assertInPlace: () => void) {
+  let waiting: Deed[] = []
+  let waitingSince = 0
+  let commits = 0
+
+  const attempt = client.transaction((deed: Deed) => deed.run())
+  const commitAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
+    try {
+      const value = attempt(deed)
+      return () => deed.resolve(value)
+    } catch (error) {
+      if (!client.inTransaction) throw error // SQLite gave up the whole transaction: nothing of it happened
+      return () => deed.reject(error)
+    }
+  }))
+
+  function commit () {
+    const deeds = waiting
+    let answers: Array<() => void>
+    try {
+      assertInPlace()
+      answers = commitAll.immediate(deeds)
+      commits++
+    } catch (error) {
+      if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
+        setTimeout(commit, RETRY_MILLISECONDS)
+        return
+      }
+      answers = deeds.map((deed) => () => deed.reject(error))
+    }
+    waiting = []
+    for (const answer of answers) answer()
+  }
+
+  const write: Write = (run) => new Promise((resolve, reject) => {
+    // The promise gives back what `run` returned: the queue alone forgets its type.
+    waiting.push({ run, resolve: resolve as Deed['resolve'], reject })
+    if (waiting.length > 1) return
+    waitingSince = Date.now()
+    setImmediate(commit)
+  })
+
+  return {
+    write,
+
+    /**
+     * A number that is another one whenever something may have been written since it was last asked for: by this
+     * process, which counts its commits, or by another, whose news can reach a request only in a later turn of the event loop.
+     */
+    revision: () => commits + nodeTiming.uvMetricsInfo.loopCount
+  }
+}
+
+function isBusy (error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
+}

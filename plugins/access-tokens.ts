@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto'
+import jwt from '@fastify/jwt'
+import { createSigner, createVerifier } from 'fast-jwt'
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Session, User } from './db.ts'
+import type { SigningKey } from './keys.ts'
+
+const TYPE = 'at+jwt'
+const JTI_BYTES = 16
+const MOST_REMEMBERED = 16_384
+const CLOCK_SKEW_SECONDS = 60
+
+/** What an access token says (RFC 9068). Times in seconds. */
+export interface AccessTokenClaims {
+  iss: string
+  aud: string
+  sub: string
+  client_id: string
+  iat: number
+  exp: number
+  jti: string
+  /** The session. */
+  sid: string
+  roles: string[]
+  auth_time: number
+}
+
+declare module 'fastify' {
+  interface FastifyInstance { accessTokens: AccessTokens }
+}
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT { payload: AccessTokenClaims, user: AccessTokenClaims }
+}
+
+export interface AccessTokens {
+  /** Signs a token for a session; it expires with `session.accessExpiresAt`. */
+  issue: (session: Session, user: User) => string
+  /**
+   * The one place that decides whether an access token is good. Its claims, or it throws the refusal
+   * `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`.
+   */
+  verify: (token: string) => AccessTokenClaims
+}
+
+/** What `decode: { complete: true }` makes of a token. */
+type CompleteToken = Extract<jwt.TokenOrHeader, { header: unknown }>
+
+const accessTokens: FastifyPluginAsync = async (fastify) => {
+  const { blocklist, config: { audience, clientId, issuer }, keys, now, problem } = fastify
+
+  // The header that a key's tokens carry, and no other, leads to its verifier: what an attacker
+  // writes there (`alg`, `typ`, `kid`, `jwk`, `crit`, …) is never interpreted.
+  const signers = new Map(keys.all.map((key) => [key.kid, signerOf(key)]))
+  const verifiers = new Map(keys.all.map((key) => [headerOf(signers.get(key.kid)!({})), verifierOf(key)]))
+  const sign = signers.get(keys.current.kid)!
+  const remembered = recently<AccessTokenClaims>(MOST_REMEMBERED)
+
+  function signerOf ({ algorithm, kid, privateKey }: SigningKey) {
+    return createSigner({ key: privateKey, algorithm, kid, header: { alg: algorithm, typ: TYPE } })
+  }
+
+  /** Checks all but the times: they are checked at every use, by the service's own clock. */
+  function verifierOf ({ algorithm, publicKey }: SigningKey) {
+    return createVerifier({
+      key: publicKey,
+      algorithms: [algorithm],
+      checkTyp: TYPE,
+      allowedIss: issuer,
+      allowedAud: audience,
+      requiredClaims: ['iss', 'aud'],
+      ignoreExpiration: true,
+      ignoreNotBefore: true
+    })
+  }
+
+  function signedClaims (token: string): AccessTokenClaims {
+    const verifier = verifiers.get(headerOf(token))
+    if (!verifier) throw problem(isOfAnotherType(token) ? 'wrong_token_type' : 'invalid_token')
+
+    let claims: unknown
+    try {
+      claims = verifier(token)
+    } catch (cause) {
+      throw problem('invalid_token', { cause })
+    }
+    if (!areComplete(claims) || claims.iat > now() / 1000 + CLOCK_SKEW_SECONDS) throw problem('invalid_token')
+    Object.freeze(claims.roles)
+    return Object.freeze(claims)
+  }
+
+  function isOfAnotherType (token: string): boolean {
+    if (token.startsWith('prt_')) return true
+    try {
+      const { header } = fastify.jwt.decode<{ header: { typ?: unknown } }>(token)! // it throws what it cannot read
+      return header.typ !== TYPE
+    } catch {
+      return false
+    }
+  }
+
+  function verify (token: string): AccessTokenClaims {
+    const known = remembered.get(token)
+    const claims = known ?? signedClaims(token)
+    if (claims.exp * 1000 <= now()) throw problem('token_expired')
+    if (blocklist.has(claims.sid) || blocklist.has(claims.jti)) throw problem('token_revoked')
+    if (!known) remembered.add(token, claims)
+    return claims
+  }
+
+  fastify.decorate('accessTokens', {
+    verify,
+
+    issue (session, user) {
+      return sign({
+        iss: issuer,
+        aud: audience,
+        sub: user.id,
+        client_id: clientId,
+        iat: Math.floor(now() / 1000),
+        exp: session.accessExpiresAt / 1000,
+        jti: randomBytes(JTI_BYTES).toString('base64url'),
+        sid: session.id,
+        roles: user.roles,
+        auth_time: Math.floor(session.createdAt / 1000)
+      } satisfies AccessTokenClaims)
+    }
+  })
+
+  // `request.jwtVerify` for those who know it: the stock check, then the one above.
+  await fastify.register(jwt, {
+    secret: { public: async (_request: FastifyRequest, token: jwt.TokenOrHeader) => publicKeyOf(token as CompleteToken) },
+    decode: { complete: true },
+    verify: { checkTyp: TYPE, allowedIss: issuer, allowedAud: audience, ignoreExpiration: true, ignoreNotBefore: true },
+    trusted: async (request) => Boolean(verify(fastify.jwt.lookupToken(request)))
+  })
+
+  function publicKeyOf ({ header }: CompleteToken): string {
+    const key = keys.all.find(({ kid }) => kid === header.kid)
+    if (!key) throw problem('invalid_token')
+    return key.publicKey
+  }
+}
+
+function headerOf (token: string): string {
+  return token.slice(0, token.indexOf('.'))
+}
+
+/** Whether claims that carry our signature are all that they should be. */
+function areComplete (claims: unknown): claims is AccessTokenClaims {
+  const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles } = claims as Record<string, unknown> // the verifier refuses what is no object
+  return [sub, clientId, jti, sid].every((value) => typeof value === 'string' && value !== '') &&
+    [iat, exp, authTime].every(Number.isSafeInteger) && nbf === undefined &&
+    Array.isArray(roles) && roles.every((role) => typeof role === 'string')
+}
+
+/**
+ * Remembers at least the `most` last added values, and at most twice as many. Keys are whole tokens: another
+ * spelling of one is another key. Only what was verified is added, so nobody without a key of ours can evict it.
+ */
+function recently<Value> (most: number) {
+  let young = new Map<string, Value>()
+  let old = new Map<string, Value>()
+
+  function add (key: string, value: Value) {
+    if (young.size >= most) [young, old] = [new Map(), young]
+    young.set(key, value)
+  }
+
+  return {
+    add,
+    get (key: string): Value | undefined {
+      const value = young.get(key)
+      if (value !== undefined) return value
+      const older = old.get(key)
+      if (older !== undefined) add(key, older)
+      return older
+    }
+  }
+}
+
+export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'keys', 'problem'] })

@@ -1,0 +1,52 @@
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyInstance { blocklist: Blocklist }
+}
+
+export interface Blocklist {
+  /**
+   * Whether this token (`jti`) or session (`sid`) was revoked, by this process or any other.
+   * Throws SQLite's error when the database does not answer: what cannot be checked is not good.
+   */
+  has: (id: string) => boolean
+  /** Forgets what has expired, in memory and on disk. */
+  prune: () => Promise<void>
+}
+
+/**
+ * Remembers what was revoked for as long as it would otherwise have been good: an index in memory over the
+ * `revocations` table, which is where revocations are made. It reads what is new there as soon as there may be
+ * something new, which is once in each turn of the event loop, however many requests that turn handles.
+ */
+const blocklist: FastifyPluginAsync = async (fastify) => {
+  const { db, now } = fastify
+  const liveUntil = new Map<string, number>()
+  let lastSequence = 0
+  let lastRevision = -1
+
+  function catchUp (revision: number) {
+    for (const { sequence, revokedId, until } of db.revocations.since(lastSequence)) {
+      liveUntil.set(revokedId, until)
+      lastSequence = sequence
+    }
+    lastRevision = revision
+  }
+
+  fastify.decorate('blocklist', {
+    has (id) {
+      const revision = db.revision()
+      if (revision !== lastRevision) catchUp(revision)
+      return liveUntil.has(id)
+    },
+
+    async prune () {
+      const time = now()
+      for (const [id, until] of liveUntil) if (until <= time) liveUntil.delete(id)
+      await db.revocations.prune(time)
+    }
+  })
+}
+
+export default fp(blocklist, { name: 'blocklist', dependencies: ['clock', 'db'] })

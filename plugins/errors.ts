@@ -1,0 +1,98 @@
+import sensible from '@fastify/sensible'
+import fp from 'fastify-plugin'
+import { catalogue, problemBody } from './problem.ts'
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Socket } from 'node:net'
+import type { ProblemCode } from './problem.ts'
+
+interface Thrown extends FastifyError {
+  detail?: string
+  headers?: Record<string, string>
+}
+
+/** What Fastify, its plugins, Node and SQLite throw. */
+const FOREIGN_CODES: Array<[RegExp, ProblemCode]> = [
+  [/^FST_ERR_VALIDATION$/, 'validation_failed'],
+  [/^FST_ERR_CTP_(INVALID_JSON_BODY|EMPTY_JSON_BODY)$/, 'invalid_json'],
+  [/^FA?ST_JWT_NO_AUTHORIZATION/, 'missing_token'],
+  [/^FA?ST_JWT_/, 'invalid_token'],
+  [/^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/, 'database_unavailable'],
+  [/^HPE_HEADER_OVERFLOW$/, 'headers_too_large'],
+  [/^ERR_HTTP_REQUEST_TIMEOUT$/, 'request_timeout']
+]
+
+/** What a fork's own routes throw through `fastify.httpErrors`, and what is left of Fastify's. */
+const STATUS_CODES: Record<number, ProblemCode> = {
+  401: 'invalid_token', 403: 'forbidden', 404: 'not_found', 413: 'body_too_large', 414: 'uri_too_long', 415: 'unsupported_media_type', 429: 'rate_limited'
+}
+
+/** The refusal that answers whatever was thrown; what nobody foresaw is an `internal_error`. */
+export function codeOf ({ code = '', statusCode = 500 }: Partial<FastifyError>): ProblemCode {
+  if (Object.hasOwn(catalogue, code)) return code as ProblemCode // as was just looked up
+  const foreign = FOREIGN_CODES.find(([pattern]) => pattern.test(code))
+  if (foreign) return foreign[1]
+  if (statusCode < 400 || statusCode > 499) return 'internal_error'
+  return STATUS_CODES[statusCode] ?? 'bad_request'
+}
+
+/** The one place where a refusal becomes an answer, and a line in the log. */
+function handleError (thrown: Thrown | null | undefined, request: FastifyRequest, reply: FastifyReply) {
+  const error: Partial<Thrown> = thrown ?? {} // JavaScript throws anything
+  const code = codeOf(error)
+  const problem = problemBody(code, code === error.code ? error.detail : undefined) // what others call so is not meant for callers
+  const line = { event: 'refused', code, status: problem.status, method: request.method, route: request.routeOptions.url, ip: request.ip }
+  if (problem.status < 500) request.log.info(line, 'refused')
+  else request.log.error({ ...line, err: thrown }, 'failed')
+
+  const challenge = challengeOf(code)
+  if (challenge) reply.header('www-authenticate', challenge)
+  if (error.validation) problem.errors = error.validation.map(pointed)
+  return reply.code(problem.status).headers(error.headers ?? {}).type('application/problem+json').send(problem)
+}
+
+/** Answers an address that the router cannot read. No hook runs for it, so what hooks add to other answers is added here. */
+export function refuseAddress (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  request.server.errorHandler(error, request, reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' }))
+}
+
+/** Answers what never became a request (broken HTTP, headers too large or too slow) in the shape of every other refusal. */
+export function refuseConnection (error: FastifyError, socket: Socket) {
+  if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
+  const problem = problemBody(codeOf({ ...error, statusCode: 400 }))
+  const body = JSON.stringify(problem)
+  socket.end([
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+    '',
+    body
+  ].join('\r\n'))
+}
+
+/** RFC 6750, section 3: no error is named to who presented no token. */
+function challengeOf (code: ProblemCode): string | undefined {
+  const [status, detail] = catalogue[code]
+  if (code === 'missing_token' || code === 'invalid_credentials') return 'Bearer'
+  if (status === 401) return `Bearer error="invalid_token", error_description="${detail}"`
+  if (code === 'forbidden') return `Bearer error="insufficient_scope", error_description="${detail}"`
+}
+
+type ValidationError = NonNullable<FastifyError['validation']>[number]
+
+function pointed ({ instancePath, keyword, message = '', params }: ValidationError) {
+  const unknown = params.additionalProperty
+  const key = unknown ?? params.missingProperty
+  const pointer = key === undefined ? instancePath : `${instancePath}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 64)}`
+  if (unknown !== undefined) return { pointer, detail: 'is not a known field' }
+  return { pointer, detail: keyword === 'pattern' ? 'has characters that are not allowed here' : message }
+}
+
+const errors: FastifyPluginAsync = async (fastify) => {
+  await fastify.register(sensible)
+  fastify.setErrorHandler(handleError)
+  fastify.setNotFoundHandler(async () => { throw fastify.problem('not_found') })
+}
+
+export default fp(errors, { name: 'errors', dependencies: ['problem'] })

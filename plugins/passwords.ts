@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import fp from 'fastify-plugin'
+import { Piscina } from 'piscina'
+import type { FastifyPluginAsync } from 'fastify'
+
+const WORKER = fileURLToPath(new URL('../workers/argon2.ts', import.meta.url))
+const LOWEST_PRIORITY = 19
+const IDLE_MILLISECONDS = 60_000
+const RETRY_AFTER_SECONDS = 1
+const SALT_BYTES = 16
+const TAG_BYTES = 32
+
+/** Beyond these a stored hash was not made here, and computing it would stop everybody else. */
+const MOST = { memoryCost: 262_144, timeCost: 10, parallelism: 4 }
+
+declare module 'fastify' {
+  interface FastifyInstance { passwords: Passwords }
+}
+
+export interface Passwords {
+  /**
+   * Hashes with argon2id.
+   * @throws the refusal `busy` when too many hashes wait already
+   */
+  hash: (password: string) => Promise<string>
+  /**
+   * Whether this is the password of this hash. Without a hash it takes as long, and the answer is no.
+   * @throws the refusal `busy` when too many hashes wait already
+   */
+  verify: (passwordHash: string | undefined, password: string) => Promise<boolean>
+  /** Whether a hash was made with other parameters than those that hold now. */
+  isOutdated: (passwordHash: string) => boolean
+  /**
+   * The policy of NIST SP 800-63B-4 and OWASP ASVS 5: long enough, not commonly used, not one of the person's own names.
+   * @throws the refusal `weak_password`
+   */
+  assertStrong: (password: string, names: Array<string | null | undefined>) => Promise<void>
+}
+
+/**
+ * Hashes in threads of their own, of the lowest priority, so that a storm of logins slows down neither the checking
+ * of tokens nor the file system calls of the process. What waits for a thread is bounded.
+ */
+const passwords: FastifyPluginAsync = async (fastify) => {
+  const { config: { argon2: { memoryCost, timeCost, threads, queue }, passwordMinLength }, log, problem } = fastify
+  const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
+  const pool = new Piscina({
+    filename: WORKER,
+    execArgv: [], // what the process preloads is not for its threads, and would cost each of them its start
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: IDLE_MILLISECONDS,
+    niceIncrement: LOWEST_PRIORITY
+  })
+  fastify.addHook('onClose', () => pool.destroy())
+
+  // Costs what a real one costs, so that the time of an answer does not tell who has an account.
+  const decoy = `${parameters}${unpadded(SALT_BYTES)}$${unpadded(TAG_BYTES)}`
+
+  async function run (name: 'hash' | 'verify', task: object) {
+    if (pool.queueSize >= queue) throw problem('busy', { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } })
+    return pool.run(task, { name })
+  }
+
+  fastify.decorate('passwords', {
+    hash: (password) => run('hash', { password: password.normalize('NFC'), memoryCost, timeCost }),
+
+    async verify (passwordHash, password) {
+      const isComputable = passwordHash !== undefined && hasSaneParameters(passwordHash)
+      if (passwordHash !== undefined && !isComputable) log.error({ event: 'absurd_hash' }, 'a stored password hash has parameters that are not ours')
+      const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: isComputable ? passwordHash : decoy })
+      return isComputable && matches
+    },
+
+    isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
+
+    async assertStrong (password, names) {
+      const normal = password.normalize('NFC').toLowerCase()
+      const unit = /^(.+?)\1*$/su.exec(normal)?.[1] ?? normal
+      const own = names.flatMap((name) => [name, name?.split('@')[0]]).map((name) => name?.normalize('NFC').trim().toLowerCase())
+      const common = await commonPasswords()
+
+      if ([...normal].length < passwordMinLength) throw problem('weak_password', { detail: `This password is too short: choose one of at least ${passwordMinLength} characters.` })
+      if (own.includes(normal)) throw problem('weak_password', { detail: 'This password is one of your own names: choose another.' })
+      if (common.has(normal) || common.has(unit) || [...unit].length < 4) throw problem('weak_password', { detail: 'This password is among the first that are tried: choose another.' })
+    }
+  })
+}
+
+/** Some 49,000 of the most used passwords, read when the first password is chosen. */
+async function commonPasswords (): Promise<Set<string>> {
+  const { dictionary } = await import('@zxcvbn-ts/language-common')
+  loaded ??= new Set(dictionary['passwords-common'])
+  return loaded
+}
+
+let loaded: Set<string> | undefined
+
+function hasSaneParameters (passwordHash: string): boolean {
+  const [, m, t, p] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+$/.exec(passwordHash) ?? []
+  return Number(m) <= MOST.memoryCost && Number(t) <= MOST.timeCost && Number(p) <= MOST.parallelism
+}
+
+function unpadded (bytes: number): string {
+  return randomBytes(bytes).toString('base64').replaceAll('=', '')
+}
+
+export default fp(passwords, { name: 'passwords', dependencies: ['config', 'problem'] })

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Session, User } from './db.ts'
+
+const ID_BYTES = 16
+const USER_AGENT_LENGTH = 256
+
+declare module 'fastify' {
+  interface FastifyInstance { sessions: Sessions }
+}
+
+/** A token response (RFC 6749, section 5.1). */
+export interface Tokens {
+  access_token: string
+  refresh_token: string
+  token_type: 'Bearer'
+  expires_in: number
+  refresh_token_expires_in: number
+}
+
+export interface Sessions {
+  /** A session that has just begun, for a repository to store; nobody is told of it yet. */
+  begin: (userId: string, request: FastifyRequest) => Session
+  /** The tokens of a stored session as it is now. */
+  tokens: (session: Session, user: User) => Tokens
+  /**
+   * Starts a session for a user whose password was just right.
+   * @throws `invalid_credentials` when the account changed while the password was checked
+   */
+  start: (user: User, request: FastifyRequest) => Promise<Tokens>
+  /**
+   * Trades a refresh token for the next one.
+   * @throws `wrong_token_type`, `invalid_token`, `token_expired` or `token_revoked`. A token used twice ends its session.
+   */
+  refresh: (refreshToken: string, request: FastifyRequest) => Promise<Tokens>
+  /**
+   * The session that a token of either kind belongs to. A refresh token need not be the newest.
+   * @throws as `accessTokens.verify` does
+   */
+  idOf: (token: string) => string
+  /** Forgets the sessions that have expired. */
+  prune: () => Promise<void>
+}
+
+/** A login's life: it begins, goes on with every refresh, and ends. */
+const sessions: FastifyPluginAsync = async (fastify) => {
+  const { accessTokens, config, db, now, problem, refreshTokens } = fastify
+  const grace = config.refreshGraceSeconds * 1000
+  const idleLifetime = config.refreshTokenTtlSeconds * 1000
+  const maxAge = config.sessionMaxAgeSeconds * 1000
+
+  /** Access tokens expire on whole seconds, as their `exp` says it. */
+  function accessExpiry (time: number): number {
+    return (Math.floor(time / 1000) + config.accessTokenTtlSeconds) * 1000
+  }
+
+  function secondsUntil (time: number): number {
+    return Math.ceil((time - now()) / 1000)
+  }
+
+  function genuine (refreshToken: string) {
+    const read = refreshTokens.read(refreshToken)
+    if (!read) throw problem(refreshToken.startsWith('ey') ? 'wrong_token_type' : 'invalid_token')
+    return read
+  }
+
+  function begin (userId: string, { ip, headers }: FastifyRequest): Session {
+    const time = now()
+    return {
+      id: randomBytes(ID_BYTES).toString('base64url'),
+      userId,
+      generation: 0,
+      createdAt: time,
+      lastUsedAt: time,
+      expiresAt: time + Math.min(idleLifetime, maxAge),
+      accessExpiresAt: accessExpiry(time),
+      ip,
+      userAgent: headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null
+    }
+  }
+
+  function tokens (session: Session, user: User): Tokens {
+    return {
+      access_token: accessTokens.issue(session, user),
+      refresh_token: refreshTokens.make(session.id, session.generation),
+      token_type: 'Bearer',
+      expires_in: secondsUntil(session.accessExpiresAt),
+      refresh_token_expires_in: secondsUntil(session.expiresAt)
+    }
+  }
+
+  fastify.decorate('sessions', {
+    begin,
+    tokens,
+
+    async start (user, request) {
+      const session = begin(user.id, request)
+      if (!await db.sessions.add(session, user)) throw problem('invalid_credentials')
+      return tokens(session, user)
+    },
+
+    async refresh (refreshToken, { log, ip }) {
+      const { sid, generation } = genuine(refreshToken)
+      const time = now()
+      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessExpiresAt: accessExpiry(time) })
+
+      switch (result.outcome) {
+        case 'rotated':
+        case 'repeated':
+          log.info({ event: 'refreshed', outcome: result.outcome, user: result.user.id, session: sid }, 'refreshed')
+          return tokens(result.session, result.user)
+        case 'reused':
+          log.warn({ event: 'reuse_detected', user: result.session.userId, session: sid, generation, current: result.session.generation, ip }, 'a refresh token was used twice: its session is over')
+          throw problem('token_revoked')
+        case 'expired':
+          throw problem('token_expired')
+        case 'unknown':
+          throw problem('token_revoked')
+      }
+    },
+
+    idOf: (token) => token.startsWith('prt_') ? genuine(token).sid : accessTokens.verify(token).sid,
+
+    async prune () {
+      await db.sessions.prune(now())
+    }
+  })
+}
+
+export default fp(sessions, { name: 'sessions', dependencies: ['access-tokens', 'clock', 'config', 'db', 'problem', 'refresh-tokens'] })

@@ -1,0 +1,42 @@
+import { NoContent, RefreshTokenBody } from './schemas.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+const logout: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { authenticate, db, presentedToken, problem, sessions } = fastify
+
+  fastify.post('/logout', {
+    schema: {
+      summary: 'End this session: both its tokens are dead',
+      tags: ['auth'],
+      security: [{ accessToken: [] }, { refreshToken: [] }],
+      body: RefreshTokenBody,
+      response: { 204: NoContent }
+    },
+    config: { refusals: ['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type'] }
+  }, async (request, reply) => {
+    const token = presentedToken(request) ?? request.body?.refresh_token
+    if (token === undefined) throw problem('missing_token')
+
+    const session = sessions.idOf(token)
+    const ended = await db.sessions.end(session)
+    if (ended.length === 0) throw problem('token_revoked')
+    request.log.info({ event: 'logged_out', session }, 'logged out')
+    reply.code(204)
+  })
+
+  fastify.post('/logout/all', {
+    schema: {
+      summary: 'End every session of this user',
+      tags: ['auth'],
+      response: { 204: NoContent }
+    },
+    onRequest: authenticate
+  }, async (request, reply) => {
+    const { sub } = request.user
+    const ended = await db.sessions.endAll(sub)
+    request.log.info({ event: 'logged_out', user: sub, sessions: ended.length }, 'logged out everywhere')
+    reply.code(204)
+  })
+}
+
+export default logout

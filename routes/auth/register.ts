@@ -1,0 +1,25 @@
+import { Registration, SignedIn, toUser } from './schemas.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+const register: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { accounts, config, limits, problem, sessions } = fastify
+
+  fastify.post('/register', {
+    schema: {
+      summary: 'Make an account and sign in to it',
+      tags: ['auth'],
+      body: Registration,
+      response: { 201: SignedIn }
+    },
+    config: { refusals: ['registration_closed', 'username_taken', 'email_taken', 'weak_password', 'busy'] },
+    preHandler: limits.address
+  }, async (request, reply) => {
+    if (!config.registrationIsOpen) throw problem('registration_closed')
+
+    const { user, session } = await accounts.register(request.body, request)
+    request.log.info({ event: 'registered', user: user.id, session: session.id, ip: request.ip }, 'registered')
+    return reply.code(201).send({ ...sessions.tokens(session, user), user: toUser(user) })
+  })
+}
+
+export default register

@@ -1,0 +1,23 @@
+import { UsersPage, UsersQuery, cursorAfter, positionOf, toUser } from './schemas.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+const list: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { db, requireRole } = fastify
+
+  fastify.get('', {
+    schema: {
+      summary: 'All accounts, in the order in which they were made',
+      tags: ['users'],
+      querystring: UsersQuery,
+      response: { 200: UsersPage }
+    },
+    onRequest: requireRole('admin')
+  }, async ({ query: { limit, cursor, q } }) => {
+    const found = await db.users.list({ limit: limit + 1, after: cursor === undefined ? undefined : positionOf(cursor), prefix: q })
+    const page = found.slice(0, limit)
+    const last = page.at(-1)
+    return { users: page.map(toUser), next_cursor: last && found.length > limit ? cursorAfter(last) : null }
+  })
+}
+
+export default list

@@ -1,0 +1,57 @@
+import { NoContent, User, UserChange, UserParams, toUser } from './schemas.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+const user: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { db, problem, requireRole } = fastify
+  const onRequest = requireRole('admin')
+
+  fastify.get('/:id', {
+    schema: {
+      summary: 'One account',
+      tags: ['users'],
+      params: UserParams,
+      response: { 200: User }
+    },
+    config: { refusals: ['not_found'] },
+    onRequest
+  }, async (request) => {
+    const user = await db.users.findById(request.params.id)
+    if (!user) throw problem('not_found')
+    return toUser(user)
+  })
+
+  fastify.patch('/:id', {
+    schema: {
+      summary: 'Change an account: new roles, or disabling it, end its sessions',
+      tags: ['users'],
+      params: UserParams,
+      body: UserChange,
+      response: { 200: User }
+    },
+    config: { refusals: ['not_found', 'username_taken', 'email_taken', 'last_admin'] },
+    onRequest
+  }, async (request) => {
+    const user = await db.users.update(request.params.id, request.body)
+    if (!user) throw problem('not_found')
+    request.log.info({ event: 'account_changed', user: user.id, by: request.user.sub, fields: Object.keys(request.body) }, 'account changed')
+    return toUser(user)
+  })
+
+  fastify.delete('/:id', {
+    schema: {
+      summary: 'Delete an account',
+      tags: ['users'],
+      params: UserParams,
+      response: { 204: NoContent }
+    },
+    config: { refusals: ['not_found', 'last_admin'] },
+    onRequest
+  }, async (request, reply) => {
+    const isDone = await db.users.remove(request.params.id)
+    if (!isDone) throw problem('not_found')
+    request.log.info({ event: 'account_deleted', user: request.params.id, by: request.user.sub }, 'account deleted')
+    reply.code(204)
+  })
+}
+
+export default user

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs'
+import closeWithGrace from 'close-with-grace'
+import Fastify from 'fastify'
+import app, { options } from './app.ts'
+import { readConfig } from './plugins/config.ts'
+import type { Config } from './plugins/config.ts'
+
+const FINISH_MILLISECONDS = 5000
+const GRACE_MILLISECONDS = 9000 // one less than `docker stop` waits
+
+async function start (config: Config) {
+  const server = Fastify({ ...options(config), logger: { level: config.logLevel } })
+  await server.register(app, { config })
+
+  closeWithGrace({ delay: GRACE_MILLISECONDS, logger: server.log }, async ({ err, signal }) => {
+    if (err) server.log.fatal({ err }, 'stopping: an error that nobody caught')
+    else server.log.info({ signal }, 'stopping')
+    setTimeout(() => server.server.closeAllConnections(), FINISH_MILLISECONDS).unref() // a client that never finishes
+    await server.close()
+  })
+
+  if (!config.issuerIsChosen && config.host !== '127.0.0.1') server.log.warn(`ISSUER is not set: tokens say that they come from ${config.issuer}`)
+  await server.listen({ host: config.host, port: config.port, listenTextResolver: (address) => config.docs ? `ready: open ${address}/docs` : `ready: ${address}` })
+  server.log.info('to make an administrator: npm run cli -- users create --email you@example.com --role admin')
+}
+
+/** What stops the start, as one sentence; undefined for what the operator can do nothing about. */
+function sentenceFor ({ code, message, syscall, port }: NodeJS.ErrnoException & { port?: number }): string | undefined {
+  if (code === 'wrong_setting') return message
+  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST is "${process.env.HOST}" but should be an address of this machine (${message}).`
+  if (syscall === 'listen') return `PORT is ${port} but should be a port that is free and that this user may listen on (${message}).`
+}
+
+async function main () {
+  try {
+    if (existsSync('.env')) process.loadEnvFile() // what the environment holds already goes first
+    await start(readConfig(process.env))
+  } catch (error) {
+    console.error(sentenceFor(error as Error) ?? error) // whatever it is, it has no code that is not a string
+    process.exit(1)
+  }
+}
+
+await main()

@@ -1,0 +1,128 @@
+import t from 'tap'
+import { openDatabase } from '../../db/index.ts'
+import type { Test } from 'tap'
+
+const SECOND = 1000
+
+/** A session that began at 0 and is good for 100 s; what rotates it at a time in seconds. */
+async function prepare (t: Test) {
+  const database = await openDatabase('file::memory:')
+  t.teardown(() => database.close())
+  const { sessions, users } = database
+  const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
+  const begin = (id: string, changes = {}) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, ...changes }, user)
+  const rotate = (generation: number, seconds: number, id = 's') => sessions.rotate(id, generation, {
+    now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessExpiresAt: Math.round((seconds + 15) * SECOND)
+  })
+  await begin('s')
+  return { ...database, user, begin, rotate }
+}
+
+t.test('sessions.add', async (t) => {
+  t.test('starts none for an account that is no longer as it was when its password was right', async (t) => {
+    const { sessions, users, user, begin } = await prepare(t)
+
+    await users.rehash(user, 'the same password')
+    t.equal(await begin('after a rehash'), true)
+    await users.update('a', { disabled: true })
+    t.equal(await begin('disabled'), false)
+    await users.update('a', { disabled: false })
+    t.equal(await begin('enabled'), true)
+    await users.changePassword({ ...user, passwordHash: 'the same password' }, 'new hash', '', SECOND)
+    t.equal(await begin('after a change'), false)
+    await users.remove('a')
+    t.equal(await begin('deleted'), false)
+    t.same(await sessions.list('a', 0), [])
+  })
+})
+
+t.test('sessions.rotate', async (t) => {
+  t.test('counts up, and moves what expires', async (t) => {
+    const { rotate } = await prepare(t)
+
+    t.match(await rotate(0, 60), { outcome: 'rotated', session: { generation: 1, createdAt: 0, lastUsedAt: 60_000, expiresAt: 160_000, accessExpiresAt: 75_000 }, user: { id: 'a' } })
+    t.match(await rotate(1, 159), { outcome: 'rotated', session: { generation: 2, expiresAt: 250_000 } })
+    t.match(await rotate(2, 249), { outcome: 'rotated', session: { generation: 3, expiresAt: 250_000 } })
+    t.match(await rotate(3, 250), { outcome: 'expired' })
+  })
+
+  t.test('never forgets an access token that is good for longer', async (t) => {
+    const { sessions, revocations, begin, rotate } = await prepare(t)
+    await begin('long', { accessExpiresAt: 90 * SECOND })
+
+    t.match(await rotate(0, 10, 'long'), { session: { accessExpiresAt: 90 * SECOND } })
+    await sessions.end('long')
+
+    t.match(revocations.since(0), [{ revokedId: 'long', until: 90 * SECOND }])
+  })
+
+  t.test('repeats the answer of the last rotation until the grace is over', async (t) => {
+    const { rotate } = await prepare(t)
+    await rotate(0, 20)
+
+    t.match(await rotate(0, 29.999), { outcome: 'repeated', session: { generation: 1, lastUsedAt: 20_000 } })
+    t.match(await rotate(1, 29.999), { outcome: 'rotated', session: { generation: 2 } })
+  })
+
+  for (const [name, generation, seconds] of [['the grace is over', 1, 30], ['it is two behind', 0, 20], ['it was never issued', 3, 20]] as const) {
+    t.test(`ends the session when ${name}`, async (t) => {
+      const { sessions, revocations, rotate } = await prepare(t)
+      await rotate(0, 20)
+      await rotate(1, 20)
+
+      t.match(await rotate(generation, seconds), { outcome: 'reused', session: { id: 's', generation: 2 } })
+
+      t.match(await rotate(2, seconds), { outcome: 'unknown' })
+      t.same(await sessions.list('a', 0), [])
+      t.match(revocations.since(0), [{ revokedId: 's', until: 35 * SECOND }])
+    })
+  }
+
+  t.test('lets one of many win, who ask at the same moment', async (t) => {
+    const { rotate } = await prepare(t)
+
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => rotate(0, 1)))
+
+    t.same(outcomes.map(({ outcome }) => outcome), ['rotated', ...Array(49).fill('repeated')])
+    t.ok(outcomes.every((result) => 'session' in result && result.session.generation === 1))
+  })
+
+  t.test('knows no session that there is not', async (t) => {
+    const { rotate } = await prepare(t)
+
+    t.match(await rotate(0, 1, 'x'), { outcome: 'unknown' })
+  })
+})
+
+t.test('sessions.end', async (t) => {
+  t.test('ends a session of somebody else only for who does not say whose', async (t) => {
+    const { sessions, revocations } = await prepare(t)
+
+    t.same(await sessions.end('s', 'b'), [])
+    t.same(revocations.since(0), [])
+    t.same(await sessions.end('s', 'a'), ['s'])
+    t.same(await sessions.end('s'), [])
+  })
+})
+
+t.test('sessions.list', async (t) => {
+  t.test('has the live ones only, the last used first', async (t) => {
+    const { sessions, begin } = await prepare(t)
+    await begin('later', { lastUsedAt: 5 })
+    await begin('over', { expiresAt: 50 * SECOND })
+
+    t.same((await sessions.list('a', 50 * SECOND)).map(({ id }) => id), ['later', 's'])
+    t.same(await sessions.list('b', 0), [])
+  })
+})
+
+t.test('sessions.prune', async (t) => {
+  t.test('forgets what has expired by then', async (t) => {
+    const { sessions, begin } = await prepare(t)
+    await begin('short', { expiresAt: 50 * SECOND })
+
+    t.equal(await sessions.prune(50 * SECOND - 1), 0)
+    t.equal(await sessions.prune(50 * SECOND), 1)
+    t.same((await sessions.list('a', 0)).map(({ id }) => id), ['s'])
+  })
+})

@@ -1,0 +1,180 @@
+import t from 'tap'
+import { openDatabase } from '../../db/index.ts'
+import type { Test } from 'tap'
+
+/** Repositories over a database in memory, and the users and sessions that a test asks for. */
+async function prepare (t: Test) {
+  const database = await openDatabase('file::memory:')
+  t.teardown(() => database.close())
+  const user = (id: string, names: object = { username: id }, roles: string[] = []) => database.users.add({ id, passwordHash: `hash of ${id}`, roles, createdAt: 1000, ...names })
+  const session = async (id: string, userId: string) => {
+    const user = await database.users.findById(userId)
+    await database.sessions.add({ id, userId, generation: 0, createdAt: 1000, lastUsedAt: 1000, expiresAt: 2000, accessExpiresAt: 1500, ip: '', userAgent: null }, user!)
+  }
+  const ended = () => database.revocations.since(0).map(({ revokedId, until }) => [revokedId, until])
+  return { ...database, user, session, ended }
+}
+
+t.test('users.add', async (t) => {
+  t.test('gives a name to one account only, and says which is taken', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'ada', email: 'ada@example.com' })
+
+    await t.rejects(user('b', { username: 'ADA' }), { code: 'username_taken' })
+    await t.rejects(user('b', { username: 'bea', email: 'Ada@Example.com' }), { code: 'email_taken' })
+    t.equal(await users.find('bea'), undefined)
+  })
+
+  t.test('passes on an error that is not about names', async (t) => {
+    const { user } = await prepare(t)
+    await user('a')
+
+    await t.rejects(user('a', { username: 'other' }), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+    await t.rejects(user('b', {}), { code: 'SQLITE_CONSTRAINT_CHECK' })
+  })
+
+  t.test('leaves no account behind when its first session cannot be stored', async (t) => {
+    const { users, user, session } = await prepare(t)
+    await user('a')
+    await session('s', 'a')
+    const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null }
+
+    await t.rejects(users.add({ id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+
+    t.equal(await users.findById('b'), undefined)
+  })
+})
+
+t.test('users.find', async (t) => {
+  t.test('compares usernames as RFC 8265 does, and e-mail addresses in lower case', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'Å\u0301da', email: ' Ada@Example.COM ' })
+
+    for (const login of ['å\u0301da', 'Å\u0301DA', 'ＡＤＡ'.replace('Ａ', 'Å\u0301'), 'A\u030a\u0301da', 'ada@example.com', 'ADA@EXAMPLE.COM ']) t.equal((await users.find(login))?.id, 'a', login)
+    for (const login of ['ada', 'a', '%', '', 'ada@example', '@']) t.equal(await users.find(login), undefined, login)
+    t.match(await users.findById('a'), { email: 'ada@example.com', usernameKey: 'ǻda' })
+  })
+})
+
+t.test('users.list', async (t) => {
+  t.test('finds by the beginning of a name, in which no character is special', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('1', { username: 'ada', email: 'lovelace@example.com' })
+    await user('2', { username: 'adam' })
+    await user('3', { email: 'ada%@example.com' })
+    await user('4', { username: 'bea' })
+    const found = async (prefix: string) => (await users.list({ limit: 10, prefix })).map(({ id }) => id)
+
+    t.same(await found('ada'), ['1', '2', '3'])
+    t.same(await found('ADA'), ['1', '2', '3'])
+    t.same(await found('ada%'), ['3'])
+    t.same(await found('love'), ['1'])
+    for (const prefix of ['%', '_da', '*', 'da', "' or 1=1 --"]) t.same(await found(prefix), [], prefix)
+  })
+
+  t.test('goes on after a user, also among those made at the same moment', async (t) => {
+    const { users, user } = await prepare(t)
+    for (const id of ['c', 'a', 'b']) await user(id)
+    await users.add({ id: 'A', username: 'earlier', passwordHash: '', roles: [], createdAt: 999 })
+
+    const first = await users.list({ limit: 2 })
+    const second = await users.list({ limit: 2, after: first[1] })
+
+    t.same([first, second].flat().map(({ id }) => id), ['A', 'a', 'b', 'c'])
+  })
+})
+
+t.test('users.update', async (t) => {
+  t.test('changes nothing that it is not told to', async (t) => {
+    const { users, user } = await prepare(t)
+    const before = await user('a', { username: 'ada', email: 'ada@example.com', name: 'Ada' }, ['editor'])
+
+    t.same(await users.update('a', {}), before)
+    t.same(await users.update('a', { name: null }), { ...before, name: null })
+  })
+
+  t.test('ends the sessions when the roles change, and not when they are set to what they were', async (t) => {
+    const { users, user, session, ended } = await prepare(t)
+    await user('a', { username: 'ada' }, ['editor'])
+    await session('s', 'a')
+
+    await users.update('a', { roles: ['editor'], disabled: false, name: 'Ada' })
+    t.same(ended(), [])
+    await users.update('a', { roles: ['editor', 'reader'] })
+
+    t.same(ended(), [['s', 1500]])
+  })
+
+  t.test('keeps the last active administrator', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'ada' }, ['admin'])
+    await user('b', { username: 'bea' }, ['admin'])
+    await user('c', { username: 'cleo' }, ['administrator'])
+    await users.update('b', { disabled: true })
+
+    await t.rejects(users.update('a', { disabled: true }), { code: 'last_admin' })
+    await t.rejects(users.update('a', { roles: ['reader'] }), { code: 'last_admin' })
+    await t.rejects(users.remove('a'), { code: 'last_admin' })
+    t.ok(await users.update('a', { roles: ['admin', 'reader'], name: 'Ada' }))
+    await users.update('b', { disabled: false })
+    t.ok(await users.update('a', { disabled: true }))
+  })
+
+  t.test('keeps one of two administrators who remove each other at the same moment', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'ada' }, ['admin'])
+    await user('b', { username: 'bea' }, ['admin'])
+
+    const results = await Promise.allSettled([users.remove('a'), users.update('b', { roles: [] })])
+
+    t.match(results, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'last_admin' } }])
+  })
+
+  t.test('knows nobody by an unknown id', async (t) => {
+    const { users } = await prepare(t)
+
+    t.equal(await users.update('x', { name: 'X' }), undefined)
+    t.equal(await users.remove('x'), false)
+  })
+})
+
+t.test('users.changePassword', async (t) => {
+  t.test('ends all sessions but one', async (t) => {
+    const { users, sessions, user, session, ended } = await prepare(t)
+    const ada = await user('a')
+    for (const id of ['s1', 's2', 's3']) await session(id, 'a')
+
+    t.equal(await users.changePassword(ada, 'new hash', 's2', 1200), true)
+
+    t.match(await users.findById('a'), { passwordHash: 'new hash', passwordChangedAt: 1200 })
+    t.same((await sessions.list('a', 0)).map(({ id }) => id), ['s2'])
+    t.same(ended().sort(), [['s1', 1500], ['s3', 1500]])
+  })
+
+  t.test('does nothing when the password has changed meanwhile', async (t) => {
+    const { users, user, session, ended } = await prepare(t)
+    const ada = await user('a')
+    await session('s1', 'a')
+    await users.changePassword(ada, 'new hash', 's1', 1200)
+
+    t.equal(await users.changePassword(ada, 'newer hash', '', 1300), false)
+    await users.rehash(ada, 'newer hash')
+
+    t.match(await users.findById('a'), { passwordHash: 'new hash', passwordChangedAt: 1200 })
+    t.same(ended(), [])
+  })
+})
+
+t.test('users.removeAll', async (t) => {
+  t.test('deletes the last administrator, too, and ends every session', async (t) => {
+    const { users, user, session, ended } = await prepare(t)
+    await user('a', { username: 'ada' }, ['admin'])
+    await user('b')
+    for (const [id, userId] of [['s1', 'a'], ['s2', 'b'], ['s3', 'b']]) await session(id!, userId!)
+
+    t.equal(await users.removeAll(), 2)
+
+    t.same(await users.list({ limit: 10 }), [])
+    t.same(ended().map(([id]) => id).sort(), ['s1', 's2', 's3'])
+  })
+})

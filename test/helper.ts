@@ -1,0 +1,153 @@
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import Fastify from 'fastify'
+import app, { options } from '../app.ts'
+import { readConfig } from '../plugins/config.ts'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
+import type { TAP, Test } from 'tap'
+
+/** Settings for tests: a database in memory, and hashes that cost little. */
+export const TEST_ENVIRONMENT = {
+  DATABASE_URL: 'file::memory:',
+  ARGON2_MEMORY_KIB: '1024',
+  ARGON2_TIME_COST: '1',
+  RATE_LIMIT: 'off'
+}
+
+export const PASSWORD = 'seven yellow umbrellas'
+
+/** A clock that stands still until it is moved. */
+export function createClock (time = Date.parse('2026-11-21T12:00:00Z')) {
+  return {
+    now: () => time,
+    advance (seconds: number) { time += seconds * 1000 }
+  }
+}
+
+interface BuildOptions {
+  env?: Record<string, string>
+  now?: () => number
+  logger?: FastifyServerOptions['logger']
+  /** What a fork adds. */
+  routes?: FastifyPluginAsync
+}
+
+/** The real service, as `npm start` makes it, closed when the test ends. */
+export async function build (t: Test | TAP, { env = {}, now, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
+  const config = readConfig({ ...TEST_ENVIRONMENT, ...env })
+  const server = Fastify({ ...options(config), logger })
+  t.teardown(() => server.close())
+  await server.register(app, { config, now })
+  await server.register(routes)
+  await server.ready()
+  return server
+}
+
+/** One service for all tests of a file, each of which finds it without accounts: starting one for each would take its time. */
+export async function buildShared (t: TAP, options?: BuildOptions): Promise<FastifyInstance> {
+  const server = await build(t, options)
+  t.beforeEach(async () => { await server.db.users.removeAll() })
+  return server
+}
+
+/** A logger that keeps its lines, and hands each to `onLine` as it is written. */
+export function createLog (onLine = (_line: Record<string, unknown>) => {}) {
+  const lines: Array<Record<string, unknown>> = []
+  function write (text: string) {
+    const line = JSON.parse(text)
+    lines.push(line)
+    onLine(line)
+  }
+  return { lines, logger: { level: 'trace', stream: { write } } }
+}
+
+/** Sends text over a socket as it is, and gives back all that a listening server answers until it hangs up. */
+export async function converse (server: FastifyInstance, ...lines: string[]): Promise<string> {
+  const { port } = server.server.address() as AddressInfo // it listens on a port
+  const socket = connect(port, '127.0.0.1')
+  socket.write([...lines, '', ''].join('\r\n'))
+  return text(socket)
+}
+
+/** A path for a database that goes with the test. */
+export function databaseUrl (t: Test): string {
+  return `file:${join(t.testdir(), 'data', 'postern.db')}`
+}
+
+let count = 0
+
+/** Somebody who has just registered, with `inject` bound to their access token. */
+export async function signUp (server: FastifyInstance, names: { username?: string, email?: string } = { username: `user${++count}` }) {
+  const response = await server.inject({ method: 'POST', url: '/auth/register', payload: { ...names, password: PASSWORD } })
+  if (response.statusCode !== 201) throw new Error(response.body)
+  return signedIn(server, response.json())
+}
+
+/** Another session of somebody who has registered. */
+export async function signIn (server: FastifyInstance, username: string, password = PASSWORD) {
+  const response = await server.inject({ method: 'POST', url: '/auth/login', payload: { username, password } })
+  if (response.statusCode !== 200) throw new Error(response.body)
+  return signedIn(server, response.json())
+}
+
+/** Somebody who has just registered and is an administrator. */
+export async function signUpAdmin (server: FastifyInstance, username = `admin${++count}`) {
+  const { user } = await signUp(server, { username })
+  await server.db.users.update(user.id, { roles: ['admin'] })
+  return signIn(server, username)
+}
+
+/** Asserts that an answer is this refusal, in the one shape that they all have. */
+export function assertRefused (t: Test, response: LightMyRequestResponse, status: number, code: string) {
+  const { headers: { 'content-type': type }, statusCode } = response
+  t.match({ type, statusCode, problem: response.json() }, {
+    type: /^application\/problem\+json/,
+    statusCode: status,
+    problem: { type: 'about:blank', status, code, title: String, detail: String }
+  })
+}
+
+/** Asserts that a list is as wanted, and no longer: `t.match` alone lets it be longer. */
+export function assertList (t: Test, found: unknown[], wanted: object[]) {
+  t.match(found, wanted)
+  t.equal(found.length, wanted.length, 'and holds no more')
+}
+
+/** Asserts that neither token of a session opens anything any more. */
+export async function assertOver (t: Test, server: FastifyInstance, tokens: { access_token: string, refresh_token: string }) {
+  const secret = await server.inject({ url: '/secret', headers: bearer(tokens.access_token) })
+  const refreshed = await server.inject({ method: 'POST', url: '/auth/refresh', headers: bearer(tokens.refresh_token) })
+  assertRefused(t, secret, 401, 'token_revoked')
+  assertRefused(t, refreshed, 401, 'token_revoked')
+}
+
+/** The header that presents a token. */
+export function bearer (token: string) {
+  return { authorization: `Bearer ${token}` }
+}
+
+/** All that people have put into the database. */
+export async function stored ({ db }: FastifyInstance) {
+  const users = await db.users.list({ limit: 1000 })
+  const sessions = await Promise.all(users.map(({ id }) => db.sessions.list(id, 0)))
+  return { users, sessions: sessions.flat(), revocations: db.revocations.since(0) }
+}
+
+interface SignedIn {
+  access_token: string
+  refresh_token: string
+  token_type: string
+  expires_in: number
+  refresh_token_expires_in: number
+  user: { id: string, username: string, email: string | null, name: string | null, roles: string[], disabled: boolean, created_at: string }
+}
+
+function signedIn (server: FastifyInstance, answer: SignedIn) {
+  return {
+    ...answer,
+    inject: (request: InjectOptions) => server.inject({ ...request, headers: { ...bearer(answer.access_token), ...request.headers } }),
+    refresh: (token = answer.refresh_token) => server.inject({ method: 'POST', url: '/auth/refresh', payload: { refresh_token: token } })
+  }
+}

@@ -1,0 +1,42 @@
+import t from 'tap'
+import { PASSWORD, build, signUp } from '../helper.ts'
+
+t.test('A form', async (t) => {
+  const server = await build(t)
+  const { refresh_token: refreshToken } = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+  const post = (url: string, payload: string) => server.inject({ method: 'POST', url, payload, headers: { 'content-type': 'application/x-www-form-urlencoded' } })
+  const password = encodeURIComponent(PASSWORD)
+
+  t.test('is taken as JSON is', async (t) => {
+    t.equal((await post('/auth/register', `username=bea&email=bea%40example.com&name=Bea+B.&password=${password}`)).json().user.name, 'Bea B.')
+    t.equal((await post('/auth/login', `email=ada%40example.com&password=${password.replaceAll('%20', '+')}`)).statusCode, 200)
+    t.equal((await post('/auth/refresh', `refresh_token=${refreshToken}`)).statusCode, 200)
+  })
+
+  t.test('may say its character set', async (t) => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded; charset=UTF-8' }
+
+    t.equal((await server.inject({ method: 'POST', url: '/auth/login', payload: `username=ada&password=${password}`, headers })).statusCode, 200)
+  })
+
+  for (const [name, payload] of [
+    ['a field twice', `username=ada&username=bea&password=${password}`],
+    ['a list', `username[]=ada&password=${password}`],
+    ['an object', `username[$ne]=x&password=${password}`],
+    ['an unknown field', `username=ada&password=${password}&admin=true`],
+    ['a prototype', `username=ada&password=${password}&__proto__=x`],
+    ['a prototype\'s field', `username=ada&password=${password}&__proto__[admin]=true`],
+    ['a constructor', `username=ada&password=${password}&constructor=x`],
+    ['a NUL', `username=ada%00&password=${password}`],
+    ['no password', 'username=ada'],
+    ['nothing', ''],
+    ['JSON', `{"username":"ada","password":"${PASSWORD}"}`]
+  ]) {
+    t.test(`with ${name} is refused as it would be in JSON`, async (t) => {
+      const response = await post('/auth/login', payload!)
+
+      t.equal(response.statusCode, 400)
+      t.equal(response.json().code, 'validation_failed')
+    })
+  }
+})

@@ -1,0 +1,107 @@
+import t from 'tap'
+import { build, signUp } from '../helper.ts'
+
+const APP = 'https://app.example.com'
+const EVIL = 'https://evil.example.com'
+
+t.test('Every answer', async (t) => {
+  const server = await build(t)
+  const ada = await signUp(server)
+
+  for (const [name, answer] of [
+    ['200', () => ada.inject({ url: '/secret' })],
+    ['200 to HEAD', () => ada.inject({ method: 'HEAD', url: '/secret' })],
+    ['204', () => ada.inject({ method: 'POST', url: '/auth/logout' })],
+    ['304', async () => server.inject({ url: '/.well-known/jwks.json', headers: { 'if-none-match': String((await server.inject({ url: '/.well-known/jwks.json' })).headers.etag) } })],
+    ['400', () => server.inject({ method: 'POST', url: '/auth/login', payload: {} })],
+    ['401', () => server.inject({ url: '/secret' })],
+    ['404', () => server.inject({ url: '/nowhere' })],
+    ['405', () => server.inject({ method: 'PUT', url: '/secret' })],
+    ['415', () => server.inject({ method: 'POST', url: '/auth/login', payload: 'x', headers: { 'content-type': 'image/png' } })]
+  ] as const) {
+    t.test(`may not be sniffed, framed, run or remembered as a referrer: ${name}`, async (t) => {
+      const { statusCode, headers } = await answer()
+
+      t.equal(statusCode, Number.parseInt(name))
+      t.match(headers, {
+        'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'referrer-policy': 'no-referrer',
+        'strict-transport-security': /^max-age=\d{7,}/
+      })
+    })
+  }
+
+  t.test('tells nothing of what it was made with', async (t) => {
+    const { headers } = await server.inject({ url: '/' })
+
+    for (const name of ['server', 'x-powered-by', 'via']) t.equal(headers[name], undefined, name)
+  })
+
+  t.test('lets Swagger UI run its own scripts, and only its own', async (t) => {
+    const { headers } = await server.inject({ url: '/docs/' })
+
+    t.match(headers['content-security-policy'], /^default-src 'none'; script-src 'self';/)
+    t.notMatch(headers['content-security-policy'], /upgrade-insecure-requests|unsafe-eval|script-src[^;]*unsafe-inline/)
+  })
+
+  t.test('is for no other origin', async (t) => {
+    for (const origin of [APP, EVIL, 'null']) {
+      const { headers } = await server.inject({ url: '/', headers: { origin } })
+      t.equal(headers['access-control-allow-origin'], undefined, origin)
+    }
+  })
+
+  t.test('is no permission to ask from another origin', async (t) => {
+    const response = await server.inject({ method: 'OPTIONS', url: '/secret', headers: { origin: APP, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' } })
+
+    t.equal(response.statusCode, 405)
+    t.equal(response.headers['access-control-allow-origin'], undefined)
+  })
+})
+
+t.test('CORS_ORIGIN', async (t) => {
+  const server = await build(t, { env: { CORS_ORIGIN: `${APP},http://localhost:5173` } })
+  const from = (origin: string, url = '/') => server.inject({ url, headers: { origin } })
+  const preflight = (origin: string, url = '/secret') => server.inject({ method: 'OPTIONS', url, headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' } })
+
+  for (const origin of [APP, 'http://localhost:5173']) {
+    t.test(`lets those that it names read answers, refusals too: ${origin}`, async (t) => {
+      for (const url of ['/', '/secret', '/nowhere']) {
+        const { headers } = await from(origin, url)
+
+        t.equal(headers['access-control-allow-origin'], origin)
+        t.match(headers.vary, /\bOrigin\b/)
+        t.match(headers['access-control-expose-headers'], 'www-authenticate')
+        t.equal(headers['access-control-allow-credentials'], undefined)
+      }
+    })
+
+    t.test(`lets those that it names send a token: ${origin}`, async (t) => {
+      const { statusCode, headers } = await preflight(origin)
+
+      t.equal(statusCode, 204)
+      t.match(headers, {
+        'access-control-allow-origin': origin,
+        'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
+        'access-control-allow-headers': 'authorization'
+      })
+    })
+  }
+
+  for (const origin of [EVIL, 'null', `${APP}.evil.example`, 'https://app.example.com:8443', 'http://app.example.com', 'https://APP.example.com']) {
+    t.test(`lets no other: ${origin}`, async (t) => {
+      t.equal((await from(origin)).headers['access-control-allow-origin'], undefined)
+      t.equal((await preflight(origin)).headers['access-control-allow-origin'], undefined)
+      t.match((await from(origin)).headers.vary, /\bOrigin\b/)
+    })
+  }
+
+  t.test('answers OPTIONS that is no preflight in no other shape', async (t) => {
+    const response = await server.inject({ method: 'OPTIONS', url: '/secret' })
+
+    t.equal(response.statusCode, 204)
+    t.equal(response.headers['access-control-allow-origin'], undefined)
+  })
+})

@@ -1,0 +1,155 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import app, { options } from '../../app.ts'
+import { readConfig } from '../../plugins/config.ts'
+import { build } from '../helper.ts'
+import type { FastifyPluginAsync } from 'fastify'
+
+/** All that answers without a token. Whoever adds to it, do so on purpose. */
+const OPEN = [
+  'GET /',
+  'GET /.well-known/jwks.json',
+  'GET /health/live',
+  'GET /health/ready',
+  'POST /auth/login',
+  'POST /auth/register'
+]
+
+/** All that answers, beside HEAD as GET, and 405. */
+const ROUTES = [
+  'DELETE /auth/me',
+  'DELETE /auth/sessions/:id',
+  'DELETE /users/:id',
+  'GET /',
+  'GET /.well-known/jwks.json',
+  'GET /auth/me',
+  'GET /auth/sessions',
+  'GET /health/live',
+  'GET /health/ready',
+  'GET /secret',
+  'GET /users',
+  'GET /users/:id',
+  'PATCH /auth/me',
+  'PATCH /users/:id',
+  'POST /auth/login',
+  'POST /auth/logout',
+  'POST /auth/logout/all',
+  'POST /auth/password',
+  'POST /auth/refresh',
+  'POST /auth/register',
+  'POST /users/:id/logout'
+]
+
+interface Operation {
+  summary: string
+  tags: string[]
+  security?: Array<Record<string, string[]>>
+  parameters?: Array<{ name: string, in: string }>
+  responses: Record<string, { description: string, headers?: object, content?: Record<string, object> }>
+}
+
+t.test('The service', async (t) => {
+  t.test('has these routes and no others', async (t) => {
+    const found: string[] = []
+    const config = readConfig({ DATABASE_URL: 'file::memory:', DOCS: 'off' })
+    const server = Fastify(options(config))
+    server.addHook('onRoute', ({ method, url }) => { if (typeof method === 'string' && method !== 'HEAD') found.push(`${method} ${url}`) })
+    t.teardown(() => server.close())
+
+    await server.register(app, { config })
+
+    t.same(found.sort(), ROUTES)
+  })
+})
+
+t.test('The OpenAPI document', async (t) => {
+  const routes: FastifyPluginAsync = async (fastify) => {
+    const { authenticate, limits, requireRole } = fastify
+    const handler = async () => 'here'
+    fastify.get('/fork/bare', handler)
+    fastify.get('/fork/mine', { schema: { summary: 'Behind two hooks' }, onRequest: [async () => {}, authenticate] }, handler)
+    fastify.get('/fork/ours', { schema: { summary: 'Behind a role' }, onRequest: requireRole('editor'), preHandler: [limits.address] }, handler)
+  }
+  const server = await build(t, { routes })
+  const document = (await server.inject({ url: '/docs/json' })).json()
+  const operations = (Object.entries(document.paths) as Array<[string, Record<string, Operation>]>)
+    .flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase() as 'GET', operation })))
+    .map((it) => ({ ...it, name: `${it.method} ${it.path}`, isOfFork: it.path.startsWith('/fork/') }))
+  const operationOf = (path: string, method: string): Operation => document.paths[path][method]
+
+  t.test('is OpenAPI 3.1, for whatever address the service has', async (t) => {
+    t.equal(document.openapi, '3.1.0')
+    t.same(document.servers.map(({ url }: { url: string }) => new URL(url, 'https://gateway.example.com/auth-service/docs/json').href), ['https://gateway.example.com/auth-service/'])
+  })
+
+  t.test('refers to nothing that it does not have', async (t) => {
+    const references = JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)
+
+    for (const [reference, path = ''] of references) {
+      t.ok(path.split('/').reduce((part, key) => part?.[key], document), reference)
+    }
+    t.notMatch(JSON.stringify(document), '"nullable"')
+  })
+
+  t.test('has every route', async (t) => {
+    t.same(operations.filter(({ isOfFork }) => !isOfFork).map(({ name }) => name.replace('{id}', ':id')).sort(), ROUTES)
+  })
+
+  t.test('demands a token exactly where the service does, which is everywhere but on the short list', async (t) => {
+    const open = []
+
+    for (const { path, method, operation, name } of operations) {
+      const response = await server.inject({ method, url: path.replace('{id}', 'wK3l0aTqW4m1xJZr8bYcVg') })
+
+      t.equal(response.statusCode === 401, operation.security !== undefined, name)
+      if (response.statusCode === 401) t.equal(response.headers['www-authenticate'], 'Bearer', name)
+      else open.push(name)
+    }
+
+    t.same(open.sort(), [...OPEN, 'GET /fork/bare'].sort())
+  })
+
+  t.test('says of every operation what it is for, what it takes and what it refuses', async (t) => {
+    const tags = document.tags.map(({ name }: { name: string }) => name)
+
+    for (const { path, operation, name } of operations.filter(({ isOfFork }) => !isOfFork)) {
+      const { summary, parameters = [], responses } = operation
+      t.ok(summary, name)
+      t.ok(operation.tags.length === 1 && tags.includes(operation.tags[0]), name)
+      t.same(parameters.filter(({ in: where }) => where === 'path').map(({ name }) => `{${name}}`), path.match(/\{\w+\}/g) ?? [], name)
+      t.ok(Object.keys(responses).some((status) => status.startsWith('2')), name)
+      for (const [status, { description, content }] of Object.entries(responses)) {
+        t.ok(description, `${name} ${status}`)
+        if (Number(status) >= 400) t.same(Object.keys(content ?? {}), ['application/problem+json'], `${name} ${status}`)
+      }
+    }
+  })
+
+  t.test('knows the answers of a hook wherever a route has it', async (t) => {
+    const mine = operationOf('/fork/mine', 'get')
+    const ours = operationOf('/fork/ours', 'get')
+
+    t.same(mine.security, [{ accessToken: [] }])
+    t.match(mine.responses[401]?.description, '`token_revoked`')
+    t.equal(mine.responses[403], undefined)
+    t.match(ours.responses[403]?.description, '`forbidden`')
+    t.match(ours.responses[429], { description: '`rate_limited`', headers: { 'Retry-After': {} } })
+  })
+
+  t.test('says which kind of token each of the two that take another wants', async (t) => {
+    t.same(operationOf('/auth/refresh', 'post').security, [{ refreshToken: [] }])
+    t.same(operationOf('/auth/logout', 'post').security, [{ accessToken: [] }, { refreshToken: [] }])
+  })
+})
+
+t.test('DOCS=off', async (t) => {
+  t.test('leaves neither the document nor Swagger UI', async (t) => {
+    const server = await build(t, { env: { DOCS: 'off' } })
+
+    for (const url of ['/docs', '/docs/', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']) {
+      const response = await server.inject({ url })
+      t.equal(response.statusCode, 404, url)
+      t.equal(response.json().code, 'not_found', url)
+    }
+  })
+})

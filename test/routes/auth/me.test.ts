@@ -1,0 +1,145 @@
+import t from 'tap'
+import { PASSWORD, assertOver, assertRefused, bearer, build, buildShared, signIn, signUp, signUpAdmin, stored } from '../../helper.ts'
+
+const server = await buildShared(t)
+
+t.test('GET /auth/me', async (t) => {
+  t.test('shows the account that the token belongs to', async (t) => {
+    await signUp(server)
+    const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+
+    const response = await ada.inject({ url: '/auth/me' })
+
+    t.equal(response.statusCode, 200)
+    t.strictSame(response.json(), ada.user)
+    t.strictSame(Object.keys(response.json()), ['id', 'username', 'email', 'name', 'roles', 'disabled', 'created_at'])
+  })
+})
+
+t.test('PATCH /auth/me', async (t) => {
+  t.test('changes one\'s names, and signs in by the new ones only', async (t) => {
+    const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+
+    const response = await change(ada, { username: 'Countess', email: ' Countess@Example.com', name: 'Ada King' })
+
+    t.equal(response.statusCode, 200)
+    const expected = { ...ada.user, username: 'Countess', email: 'countess@example.com', name: 'Ada King' }
+    t.strictSame(response.json(), expected)
+    t.strictSame((await ada.inject({ url: '/auth/me' })).json(), expected)
+    for (const name of ['countess', 'countess@example.com']) t.ok(await signIn(server, name))
+    for (const name of ['ada', 'ada@example.com']) await t.rejects(signIn(server, name), /invalid_credentials/)
+  })
+
+  t.test('leaves alone what it does not name, the sessions too', async (t) => {
+    const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+
+    await change(ada, { name: 'Ada King' })
+    const response = await change(ada, { username: 'countess' })
+
+    t.strictSame(response.json(), { ...ada.user, username: 'countess', name: 'Ada King' })
+    t.equal((await ada.refresh()).statusCode, 200)
+  })
+
+  t.test('takes a display name away', async (t) => {
+    const ada = await signUp(server)
+    await change(ada, { name: 'Ada King' })
+
+    const response = await change(ada, { name: null })
+
+    t.equal(response.json().name, null)
+  })
+
+  t.test('lets one spell one\'s own name in another way', async (t) => {
+    const ada = await signUp(server, { username: 'ada' })
+
+    const response = await change(ada, { username: 'ADA' })
+
+    t.equal(response.json().username, 'ADA')
+  })
+
+  t.test('refuses names of others, in any spelling, and changes nothing', async (t) => {
+    await signUp(server, { username: 'grace', email: 'grace@example.com' })
+    const ada = await signUp(server)
+    const before = await stored(server)
+
+    assertRefused(t, await change(ada, { username: 'GRACE', name: 'Ada' }), 409, 'username_taken')
+    assertRefused(t, await change(ada, { email: 'Grace@Example.com', name: 'Ada' }), 409, 'email_taken')
+    t.strictSame(await stored(server), before)
+  })
+
+  t.test('lets nobody change what is not theirs to change', async (t) => {
+    const ada = await signUp(server)
+    const before = await stored(server)
+
+    for (const body of [{ roles: ['admin'] }, { disabled: false }, { id: 'A'.repeat(22) }, { password: PASSWORD }, { username: null }, {}]) {
+      assertRefused(t, await change(ada, body), 400, 'validation_failed')
+    }
+    t.strictSame(await stored(server), before)
+  })
+})
+
+t.test('DELETE /auth/me', async (t) => {
+  t.test('deletes the account, ends its sessions and frees its names', async (t) => {
+    const phone = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+    const laptop = await signIn(server, 'ada')
+
+    const response = await remove(phone)
+
+    t.equal(response.statusCode, 204)
+    for (const tokens of [phone, laptop]) await assertOver(t, server, tokens)
+    await t.rejects(signIn(server, 'ada'), /invalid_credentials/)
+    const { user } = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+    t.not(user.id, phone.user.id)
+  })
+
+  t.test('asks for the password', async (t) => {
+    const ada = await signUp(server)
+    const before = await stored(server)
+
+    assertRefused(t, await remove(ada, 'not the password'), 403, 'wrong_password')
+    assertRefused(t, await ada.inject({ method: 'DELETE', url: '/auth/me' }), 400, 'validation_failed')
+    t.strictSame(await stored(server), before)
+  })
+
+  t.test('refuses the last administrator, and only the last', async (t) => {
+    const ada = await signUpAdmin(server)
+    const grace = await signUpAdmin(server)
+
+    t.equal((await remove(grace)).statusCode, 204)
+    assertRefused(t, await remove(ada), 409, 'last_admin')
+    t.equal((await ada.inject({ url: '/auth/me' })).statusCode, 200)
+  })
+
+  t.test('counts wrong passwords with those at login', async (t) => {
+    const server = await build(t, { env: { RATE_LIMIT: 'on', RATE_LIMIT_ACCOUNT: '2/15m' } })
+    const ada = await signUp(server, { username: 'ada' })
+    await remove(ada, 'not the password')
+    await t.rejects(signIn(server, 'ada', 'not the password'))
+
+    const response = await remove(ada)
+
+    assertRefused(t, response, 429, 'rate_limited')
+  })
+})
+
+t.test('/auth/me refuses a good token whose account is gone, as after a restore from an older backup', async (t) => {
+  const env = { JWT_ALGORITHM: 'HS256', JWT_SECRET: 'a secret that two services share' }
+  const [server, restored] = [await build(t, { env }), await build(t, { env })]
+  const { access_token: token } = await signUp(server)
+
+  for (const request of [{ method: 'GET' }, { method: 'PATCH', payload: { name: 'Ada' } }, { method: 'DELETE', payload: { password: PASSWORD } }] as const) {
+    const response = await restored.inject({ ...request, url: '/auth/me', headers: bearer(token) })
+
+    assertRefused(t, response, 401, 'token_revoked')
+  }
+})
+
+type Person = Awaited<ReturnType<typeof signUp>>
+
+function change (person: Person, payload: object) {
+  return person.inject({ method: 'PATCH', url: '/auth/me', payload })
+}
+
+function remove (person: Person, password = PASSWORD) {
+  return person.inject({ method: 'DELETE', url: '/auth/me', payload: { password } })
+}
