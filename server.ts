@@ -1,7 +1,9 @@
+import cluster from 'node:cluster'
 import { existsSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import app, { options } from './app.ts'
+import { startWorkers } from './cluster.ts'
 import { readConfig } from './plugins/config.ts'
 import type { Config } from './plugins/config.ts'
 
@@ -15,6 +17,7 @@ async function start (config: Config) {
   closeWithGrace({ delay: GRACE_MILLISECONDS, logger: server.log }, async ({ err, signal }) => {
     if (err) server.log.fatal({ err }, 'stopping: an error that nobody caught')
     else server.log.info({ signal }, 'stopping')
+    if (cluster.isWorker) ignoreMoreSignals()
     setTimeout(() => server.server.closeAllConnections(), FINISH_MILLISECONDS).unref() // a client that never finishes
     await server.close()
   })
@@ -24,17 +27,23 @@ async function start (config: Config) {
   server.log.info('to make an administrator: npm run cli -- users create --email you@example.com --role admin')
 }
 
+/** A terminal, or a supervisor, signals every process of the group, and our primary passes the signal on once more. */
+function ignoreMoreSignals () {
+  for (const signal of ['SIGTERM', 'SIGINT']) process.removeAllListeners(signal).on(signal, () => {})
+}
+
 /** What stops the start, as one sentence; undefined for what the operator can do nothing about. */
 function sentenceFor ({ code, message, syscall, port }: NodeJS.ErrnoException & { port?: number }): string | undefined {
   if (code === 'wrong_setting') return message
   if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST is "${process.env.HOST}" but should be an address of this machine (${message}).`
-  if (syscall === 'listen') return `PORT is ${port} but should be a port that is free and that this user may listen on (${message}).`
+  if (syscall === 'listen' || syscall === 'bind') return `PORT is ${port} but should be a port that is free and that this user may listen on (${message}).`
 }
 
 async function main () {
   try {
     if (existsSync('.env')) process.loadEnvFile() // what the environment holds already goes first
-    await start(readConfig(process.env))
+    const config = readConfig(process.env)
+    await (cluster.isPrimary && config.workers > 1 ? startWorkers(config) : start(config))
   } catch (error) {
     console.error(sentenceFor(error as Error) ?? error) // whatever it is, it has no code that is not a string
     process.exit(1)

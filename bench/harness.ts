@@ -4,54 +4,89 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import autocannon from 'autocannon'
+import Fastify from 'fastify'
+import { core, options } from '../app.ts'
+import { readConfig } from '../plugins/config.ts'
+import type { FastifyInstance } from 'fastify'
+
+export { alone } from './alone.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const START_ARGUMENTS = ['--max-semi-space-size=8', '--import', './check-node.js', 'server.ts'] // as `npm start` has them
+const START_ARGUMENTS = ['--max-semi-space-size=2', '--import', './check-node.js', 'server.ts'] // as `npm start` has them
+const CLOCK_TICKS_A_SECOND = 100
+const PAGES_A_MIB = 256
 
+/** How often everything is measured. */
+export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 export const PASSWORD = 'seven yellow umbrellas'
 
-/** The service as `npm start` starts it, in a process and a folder of its own. */
-export async function startService (env: Record<string, string> = {}) {
+const leftovers: Array<() => void> = []
+process.once('exit', () => { for (const remove of leftovers) remove() })
+
+/** A new folder for a database, which goes when the run ends. */
+export function newFolder (): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-bench-'))
+  leftovers.push(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/**
+ * Production's settings, save what would end a benchmark: requests of one address are counted but nearly never refused,
+ * and an access token outlives the run.
+ */
+function environment (folder: string) {
+  return { PORT: '0', ISSUER: 'http://127.0.0.1', DATABASE_URL: `file:${join(folder, 'postern.db')}`, RATE_LIMIT_ADDRESS: '1000000/1s', ACCESS_TOKEN_TTL: '1h' }
+}
+
+/** Starts a script that says `ready: ` and its address. */
+export async function startProcess (args: string[], env: Record<string, string> = {}, readyPath = '/') {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, START_ARGUMENTS, {
-    cwd: ROOT,
-    env: { ...process.env, PORT: '0', LOG_LEVEL: 'info', RATE_LIMIT: 'off', DATABASE_URL: `file:${join(folder, 'postern.db')}`, ...env },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, NODE_ENV: 'production', ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  leftovers.unshift(() => child.kill())
+  child.once('exit', (code) => { if (code) throw new Error(`${args.at(-1)} ended with code ${code}`) })
 
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => { output = (output + chunk).slice(-65_536) })
   while (!output.includes('ready: ')) await once(child.stdout, 'data')
   const url = /ready: (?:open )?(http:\/\/[^/"\s]+)/.exec(output)?.[1] ?? ''
-  await fetch(`${url}/health/live`)
+  await (await fetch(url + readyPath)).arrayBuffer()
 
+  const stat = () => readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ').map(Number) ?? []
   return {
     url,
     startMilliseconds: performance.now() - startedAt,
     /** Resident memory in MiB. */
-    memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
+    memory: () => (stat()[21] ?? NaN) / PAGES_A_MIB,
+    /** Seconds of processor time that it has used. */
+    cpu: () => ((stat()[11] ?? NaN) + (stat()[12] ?? NaN)) / CLOCK_TICKS_A_SECOND,
     async stop () {
       child.kill()
       await once(child, 'exit')
-      rmSync(folder, { recursive: true })
     }
   }
 }
 
-/** JSON in, JSON out. */
-export async function post (url: string, body: object): Promise<Record<string, string>> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`)
-  return await response.json() as Record<string, string> // every answer here is an object
+/** The service as `npm start` starts it, in a process and a folder of its own. */
+export function startService ({ folder = newFolder(), env = {} }: { folder?: string, env?: Record<string, string> } = {}) {
+  return startProcess(START_ARGUMENTS, { ...environment(folder), ...env }, '/health/live')
 }
 
-/** Requests a second that `request` gets from keep-alive connections; throws when any answer is not 2xx. */
-export async function throughput (options: autocannon.Options): Promise<number> {
-  const result = await autocannon({ connections: 20, duration: 3, ...options })
-  if (result.non2xx + result.errors > 0) throw new Error(`${options.url}: ${result.non2xx} answers were not 2xx, ${result.errors} were none`)
-  return result.requests.average
+/** Something else to measure beside the service. */
+export function startRival (name: string, env: Record<string, string> = {}) {
+  return startProcess([`bench/rivals/${name}.ts`], env)
+}
+
+/** Works on a folder's database with the service's own plugins. */
+export async function onDatabase<T> (folder: string, run: (core: FastifyInstance) => Promise<T>): Promise<T> {
+  const config = readConfig({ ...environment(folder), LOG_LEVEL: 'silent' })
+  const instance = Fastify(options(config))
+  await instance.register(core, { config })
+  await instance.ready()
+  try {
+    return await run(instance)
+  } finally {
+    await instance.close()
+  }
 }
 
 export function median (values: number[]): number {
@@ -59,14 +94,43 @@ export function median (values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN
 }
 
-/** Runs every variant once a round, in turn, so that a slow moment of the machine falls on all of them. */
-export async function interleaved<Name extends string> (rounds: number, variants: Record<Name, () => Promise<number>>) {
-  const names = Object.keys(variants) as Name[] // the keys of what was passed in
-  const results = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
-  for (let round = 0; round < rounds; round++) {
-    for (const name of names) results[name].push(await variants[name]())
+/** The value below which `share` of those in ascending order lie. */
+export function percentile (ascending: number[], share: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? NaN
+}
+
+type Rounds<Variants> = { [Name in keyof Variants]: Array<Variants[Name] extends () => infer Value ? Awaited<Value> : never> }
+
+/** Runs every variant once a round, in turn, so that a slow moment of the machine falls on all of them. A first round warms up, and is not counted. */
+export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants): Promise<Rounds<Variants>> {
+  const names = Object.keys(variants) as Array<keyof Variants> // the keys of what was passed in
+  const results = Object.fromEntries(names.map((name) => [name, [] as unknown[]])) as Rounds<Variants>
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const name of names) {
+      const value = await variants[name]!() as Rounds<Variants>[typeof name][number] // names are keys
+      if (round >= 0) results[name].push(value)
+    }
   }
   return results
+}
+
+/** Each round of one variant against the same round of another. */
+export function ratios<Key extends string> (values: Array<Record<Key, number>>, others: Array<Record<Key, number>>, key: Key): number[] {
+  return values.map((value, round) => value[key] / others[round]![key]) // as many as there were rounds
+}
+
+export function rates (results: Array<{ rate: number }>): number[] {
+  return results.map(({ rate }) => rate)
+}
+
+/** Where a figure is drawn: a bar of that name, or a point of a line. */
+export interface Place {
+  chart: string
+  /** The bar, or the line. */
+  name: string
+  x?: number
+  /** A bound that nothing on this machine passes, drawn apart. */
+  isLimit?: boolean
 }
 
 /** A row of the table: the median and the spread of what was seen, beside what is to be reached. */
@@ -75,10 +139,23 @@ export interface Figure {
   median: number
   min: number
   max: number
+  /** Such as "≥ 0.85"; empty for what is only for information. */
   reach: string
+  isReached?: boolean
+  place?: Place
 }
 
-export function figureOf (figure: string, values: number[], reach: string): Figure {
+export function figureOf (figure: string, values: number[], reach = '', place?: Place): Figure {
   const round = (value: number) => Number(value.toPrecision(3))
-  return { figure, median: round(median(values)), min: round(Math.min(...values)), max: round(Math.max(...values)), reach }
+  const [, sign, bound] = /^([≥≤]) ([\d.]+)$/.exec(reach) ?? []
+  const middle = median(values)
+  return {
+    figure,
+    median: round(middle),
+    min: round(Math.min(...values)),
+    max: round(Math.max(...values)),
+    reach,
+    ...sign && { isReached: sign === '≥' ? middle >= Number(bound) : middle <= Number(bound) },
+    ...place && { place }
+  }
 }

@@ -1,20 +1,46 @@
-import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import feed from './feed.ts'
+import firstSight from './first-sight.ts'
+import growth from './growth.ts'
+import { ROUNDS } from './harness.ts'
+import login from './login.ts'
+import refresh from './refresh.ts'
+import { report } from './report.ts'
+import revocations from './revocations.ts'
+import rivals from './rivals.ts'
 import secret from './secret.ts'
 import start from './start.ts'
+import statusList from './status-list.ts'
+import storm from './storm.ts'
+import workers from './workers.ts'
+import type { Results } from './report.ts'
 
-const benchmarks = { start, secret }
+const RESULTS = new URL('results.json', import.meta.url)
+const benchmarks = { start, secret, 'first-sight': firstSight, storm, login, refresh, revocations, growth, workers, 'status-list': statusList, feed, rivals }
 
-// `npm run bench` runs all of them, `npm run bench -- secret` one.
+// `npm run bench` runs all of them, `npm run bench -- secret` one; what the others measured before is kept.
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks)
+const results: Results = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {}
 
-const figures = []
 for (const name of names) {
   const benchmark = (benchmarks as Record<string, typeof start>)[name]
   if (!benchmark) throw new Error(`There is no benchmark "${name}": choose from ${Object.keys(benchmarks).join(', ')}.`)
-  figures.push(...await benchmark())
+
+  const [loadBefore = NaN] = loadavg()
+  const startedAt = performance.now()
+  const figures = await benchmark()
+  results[name] = {
+    at: new Date().toISOString(),
+    seconds: Math.round((performance.now() - startedAt) / 1000),
+    rounds: ROUNDS,
+    machine: { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model ?? '', loadBefore },
+    figures
+  }
+  console.log(`\n${name}: ${results[name].seconds} s`)
+  console.table(Object.fromEntries(figures.map(({ figure, median, min, max, reach, isReached = '' }) => [figure, { median, min, max, reach, reached: isReached }])))
 }
 
-console.table(Object.fromEntries(figures.map(({ figure, ...row }) => [figure, row])))
-const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model }
-writeFileSync(new URL('results.json', import.meta.url), `${JSON.stringify({ machine, figures }, null, 2)}\n`)
+writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
+report(results)
+process.exit() // which ends what is still running

@@ -1,22 +1,36 @@
-import { PASSWORD, figureOf, interleaved, post, startService, throughput } from './harness.ts'
+import { figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
+import { inTurn, load, requestsWith } from './load.ts'
+import { seed } from './seed.ts'
 
-const ROUNDS = 5
-
-/** What the token costs: a protected route beside an open one of the same server. */
+/** What a good token costs: protected routes beside an open one of the same server, and beside what Node and Fastify do alone. */
 export default async function secret () {
-  const service = await startService()
-  const { access_token: token } = await post(`${service.url}/auth/register`, { username: 'ada', password: PASSWORD })
-  const headers = { authorization: `Bearer ${token}` }
+  const { folder, sample } = await seed({ users: 10_000 })
+  const tokens = sample.map(({ accessToken }) => accessToken)
+  const service = await startService({ folder })
+  const [node, framework] = await Promise.all([startRival('bare-http'), startRival('bare-fastify')])
 
-  const { open, protectedRoute } = await interleaved(ROUNDS, {
-    open: () => throughput({ url: `${service.url}/health/live`, headers }),
-    protectedRoute: () => throughput({ url: `${service.url}/secret`, headers })
+  const nextOpen = inTurn(requestsWith(tokens, '/health/live'))
+  const nextSecret = inTurn(requestsWith(tokens, '/secret'))
+  const nextVerify = inTurn(requestsWith(tokens, '/verify'))
+
+  const { http, fastify, open, secret, verify } = await interleaved({
+    http: () => load({ of: node, next: nextOpen }),
+    fastify: () => load({ of: framework, next: nextOpen }),
+    open: () => load({ of: service, next: nextOpen }),
+    secret: () => load({ of: service, next: nextSecret }),
+    verify: () => load({ of: service, next: nextVerify })
   })
-  await service.stop()
+  await Promise.all([service.stop(), node.stop(), framework.stop()])
 
   return [
-    figureOf('open route (req/s)', open, ''),
-    figureOf('GET /secret (req/s)', protectedRoute, ''),
-    figureOf('GET /secret ÷ open route', open.map((rate, i) => protectedRoute[i]! / rate), '≥ 0.7')
+    figureOf('bare node:http (req/s)', rates(http), '', { chart: 'routes', name: 'bare node:http', isLimit: true }),
+    figureOf('bare Fastify route (req/s)', rates(fastify), '', { chart: 'routes', name: 'bare Fastify route', isLimit: true }),
+    figureOf('open route (req/s)', rates(open), '', { chart: 'routes', name: 'open route', isLimit: true }),
+    figureOf('GET /secret (req/s)', rates(secret), '', { chart: 'routes', name: 'GET /secret' }),
+    figureOf('GET /verify (req/s)', rates(verify), '', { chart: 'routes', name: 'GET /verify' }),
+    figureOf('GET /secret ÷ open route', ratios(secret, open, 'rate'), '≥ 0.85'),
+    figureOf('GET /verify ÷ open route', ratios(verify, open, 'rate'), '≥ 0.85'),
+    figureOf('the same by processor time: open route ÷ GET /secret', ratios(open, secret, 'cost')),
+    figureOf('the same by processor time: open route ÷ GET /verify', ratios(open, verify, 'cost'))
   ]
 }

@@ -1,6 +1,22 @@
 import { and, eq, ne, sql } from './drizzle.ts'
-import { revocations, sessions } from './schema.ts'
+import { revocations, revokedStatuses, sessions } from './schema.ts'
 import type { Connection } from './index.ts'
+import type { StatusEntry } from './schema.ts'
+
+export type RevocationKind = typeof revocations.$inferSelect['kind']
+
+/** Blocks an id until a time, and sets the bits of its tokens, inside a deed. */
+export function blocking (connection: Connection) {
+  const block = connection.insert(revocations)
+    .values({ kind: sql.placeholder('kind'), revokedId: sql.placeholder('id'), until: sql.placeholder('until') }).onConflictDoNothing().prepare()
+  const setBit = connection.insert(revokedStatuses)
+    .values({ list: sql.placeholder('list'), index: sql.placeholder('index') }).onConflictDoNothing().prepare()
+
+  return (kind: RevocationKind, id: string, until: number, places: StatusEntry[] = []) => {
+    block.run({ kind, id, until })
+    for (const { list, index } of places) setBit.run({ list, index })
+  }
+}
 
 /**
  * How sessions end, inside a deed: their rows go, and their ids are blocked until the last
@@ -9,15 +25,15 @@ import type { Connection } from './index.ts'
 export function sessionEndings (connection: Connection) {
   const id = sql.placeholder('id')
   const userId = sql.placeholder('userId')
-  const ended = { id: sessions.id, until: sessions.accessExpiresAt }
+  const ended = { id: sessions.id, until: sessions.accessExpiresAt, statusEntries: sessions.statusEntries }
 
   const deleteOne = connection.delete(sessions).where(eq(sessions.id, id)).returning(ended).prepare()
   const deleteOwn = connection.delete(sessions).where(and(eq(sessions.id, id), eq(sessions.userId, userId))).returning(ended).prepare()
   const deleteAll = connection.delete(sessions).where(and(eq(sessions.userId, userId), ne(sessions.id, id))).returning(ended).prepare()
-  const block = connection.insert(revocations).values({ revokedId: id, until: sql.placeholder('until') }).onConflictDoNothing().prepare()
+  const block = blocking(connection)
 
-  function blocked (rows: Array<{ id: string, until: number }>): string[] {
-    for (const row of rows) block.run(row)
+  function blocked (rows: Array<{ id: string, until: number, statusEntries: StatusEntry[] }>): string[] {
+    for (const { id, until, statusEntries } of rows) block('sid', id, until, statusEntries)
     return rows.map((row) => row.id)
   }
 

@@ -3,16 +3,18 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Client from 'better-sqlite3'
 import { drizzle, readMigrationFiles } from './drizzle.ts'
+import { clientsRepository } from './clients.ts'
 import { probeRepository } from './probe.ts'
 import { revocationsRepository } from './revocations.ts'
 import { sessionsRepository } from './sessions.ts'
 import { signingKeysRepository } from './signing-keys.ts'
+import { statusListsRepository } from './status-lists.ts'
 import { usersRepository } from './users.ts'
 import { createWriter } from './writer.ts'
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('migrations', import.meta.url))
 const OPENING_TIMEOUT_MILLISECONDS = 5000 // another process may be migrating
-const BUSY_TIMEOUT_MILLISECONDS = 50 // blocks the event loop, so it is short; the writer waits longer without blocking
+const BUSY_TIMEOUT_MILLISECONDS = 5 // blocks the event loop, so it is short; the writer waits longer without blocking
 
 export type Connection = ReturnType<typeof connect>['connection']
 export type Database = Awaited<ReturnType<typeof openDatabase>>
@@ -42,6 +44,8 @@ export async function openDatabase (url: string) {
     sessions: sessionsRepository(connection, write),
     revocations: revocationsRepository(connection, write),
     signingKeys: signingKeysRepository(connection, write),
+    statusLists: statusListsRepository(connection, write),
+    clients: clientsRepository(connection, write),
     probe: probeRepository(connection, write),
     revision,
     async close () {

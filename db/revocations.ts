@@ -1,24 +1,34 @@
 import { asc, gt, lte, sql } from './drizzle.ts'
+import { blocking } from './ending.ts'
 import { revocations } from './schema.ts'
 import type { Connection } from './index.ts'
+import type { StatusEntry } from './schema.ts'
 import type { Write } from './writer.ts'
 
+const PAGE_SIZE = 10_000
+
+export type Revocation = typeof revocations.$inferSelect
+
 export function revocationsRepository (connection: Connection, write: Write) {
-  const since = connection.select().from(revocations)
-    .where(gt(revocations.sequence, sql.placeholder('sequence'))).orderBy(asc(revocations.sequence)).prepare()
+  const { sql: text } = connection.select().from(revocations).where(gt(revocations.sequence, 0)).orderBy(asc(revocations.sequence)).limit(PAGE_SIZE).toSQL()
+  const since = connection.$client.prepare<[sequence: number, limit: number], [number, string, number, Revocation['kind']]>(text).raw() // without Drizzle, because every turn that checks a token asks
   const deleteExpired = connection.delete(revocations).where(lte(revocations.until, sql.placeholder('now'))).prepare()
-  const insert = connection.insert(revocations)
-    .values({ revokedId: sql.placeholder('id'), until: sql.placeholder('until') }).onConflictDoNothing().prepare()
+  const block = blocking(connection)
 
   return {
+    /** How many `since` gives at the most. */
+    pageSize: PAGE_SIZE,
+
     /**
      * What was revoked after `sequence`, by whichever process, oldest first.
      * Synchronous, alone among the reads: whoever checks a token asks before every answer.
      */
-    since: (sequence: number) => since.all({ sequence }),
+    since (sequence: number): Revocation[] {
+      return since.all(sequence, PAGE_SIZE).map(([sequence, revokedId, until, kind]) => ({ sequence, revokedId, until, kind }))
+    },
 
-    /** Blocks one access token (`jti`) or session (`sid`) until the time `until`. */
-    add: (id: string, until: number) => write(() => { insert.run({ id, until }) }),
+    /** Blocks one access token, and sets its bit, until it expires at the time `until`. */
+    add: (jti: string, until: number, place?: StatusEntry) => write(() => block('jti', jti, until, place && [place])),
 
     /** Forgets what has expired; gives back how many. */
     prune: (now: number) => write(() => deleteExpired.run({ now }).changes)

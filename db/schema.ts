@@ -1,4 +1,4 @@
-import { blob, check, index, integer, sql, sqliteTable, text } from './drizzle.ts'
+import { blob, check, index, integer, primaryKey, sql, sqliteTable, text } from './drizzle.ts'
 
 /** Times are whole milliseconds since 1970; ids are 128 random bits in base64url. */
 export const users = sqliteTable('users', {
@@ -23,6 +23,9 @@ export const users = sqliteTable('users', {
   index('users_active_admins').on(users.id).where(sql`instr(roles, '"admin"') and not disabled`)
 ])
 
+/** A place in a status list, and when the token that stands there expires. */
+export interface StatusEntry { list: string, index: number, until: number }
+
 /** One login on one device. */
 export const sessions = sqliteTable('sessions', {
   id: text().primaryKey(),
@@ -36,20 +39,24 @@ export const sessions = sqliteTable('sessions', {
   /** When the last access token issued in this session expires: how long its end must be remembered. */
   accessExpiresAt: integer().notNull(),
   ip: text().notNull(),
-  userAgent: text()
+  userAgent: text(),
+  /** Where the session's access tokens stand in status lists, the newest last; the expired ones drop out at each rotation. */
+  statusEntries: text({ mode: 'json' }).$type<StatusEntry[]>().notNull().default([])
 }, (sessions) => [
   check('sessions_generation_counts_up', sql`${sessions.generation} >= 0`),
   index('sessions_user_id').on(sessions.userId),
   index('sessions_expires_at').on(sessions.expiresAt)
 ])
 
-/** What was revoked before it expired: an access token's `jti` or a session's `sid`. */
+/** What was revoked before it expired: an access token (`jti`), a session (`sid`) or a signing key (`kid`). */
 export const revocations = sqliteTable('revocations', {
   /** Grows with every revocation, so that a reader can ask for what is new. */
   sequence: integer().primaryKey({ autoIncrement: true }),
   revokedId: text().notNull().unique('revocations_revoked_id'),
-  until: integer().notNull()
+  until: integer().notNull(),
+  kind: text({ enum: ['jti', 'sid', 'kid'] }).notNull().default('sid')
 }, (revocations) => [
+  check('revocations_kind', sql`${revocations.kind} in ('jti', 'sid', 'kid')`),
   index('revocations_until').on(revocations.until)
 ])
 
@@ -59,6 +66,37 @@ export const signingKeys = sqliteTable('signing_keys', {
   algorithm: text().notNull(),
   publicKey: text().notNull(),
   privateKey: blob({ mode: 'buffer' }).notNull(),
+  createdAt: integer().notNull(),
+  /** A key is published as soon as it is made, and signs from here on. */
+  signsFrom: integer().notNull().default(0),
+  /** Set once it has a successor: when the last token that it signed has expired. */
+  retiresAt: integer()
+})
+
+/** A Token Status List: a bit for every access token issued while it was open. */
+export const statusLists = sqliteTable('status_lists', {
+  id: text().primaryKey(),
+  /** Shuffles the order in which places are given out. */
+  seed: blob({ mode: 'buffer' }).notNull(),
+  /** How many places are given out. */
+  issued: integer().notNull(),
+  closesAt: integer().notNull(),
+  /** When the last token in it expires, and the list is of no more use. */
+  retiresAt: integer().notNull()
+})
+
+/** The bits that are set. */
+export const revokedStatuses = sqliteTable('revoked_statuses', {
+  list: text().notNull().references(() => statusLists.id, { onDelete: 'cascade' }),
+  index: integer().notNull()
+}, (revokedStatuses) => [
+  primaryKey({ columns: [revokedStatuses.list, revokedStatuses.index] })
+])
+
+/** Who may introspect, revoke and follow revocations: gateways and services. The secret is 256 random bits, so a plain hash of it tells nothing. */
+export const clients = sqliteTable('clients', {
+  id: text().primaryKey(),
+  secretHash: text().notNull(),
   createdAt: integer().notNull()
 })
 

@@ -1,11 +1,15 @@
 import { and, desc, eq, gt, lte, sql } from './drizzle.ts'
 import { sessions, users } from './schema.ts'
 import { sessionEndings } from './ending.ts'
+import { statusPlaces } from './status-lists.ts'
 import type { Connection } from './index.ts'
 import type { User } from './users.ts'
 import type { Write } from './writer.ts'
 
 export type Session = typeof sessions.$inferSelect
+
+/** A session that has just begun: its first token has no place in a status list yet. */
+export type NewSession = Omit<Session, 'statusEntries'>
 
 /** What one rotation needs to know. Times in milliseconds. */
 export interface Rotation {
@@ -14,7 +18,7 @@ export interface Rotation {
   grace: number
   idleLifetime: number
   maxAge: number
-  accessExpiresAt: number
+  accessLifetime: number
 }
 
 /** `current` is the session and its user as they are now; a `reused` token has ended its session. */
@@ -23,8 +27,20 @@ export type RotationOutcome =
   | { outcome: 'reused', session: Session }
   | { outcome: 'expired' | 'unknown' }
 
+/** Stores a session inside a deed, with a place in a status list for its first token. */
+export function sessionInsert (connection: Connection) {
+  const placeFor = statusPlaces(connection)
+  return (session: NewSession): Session => {
+    const placed = { ...session, statusEntries: [placeFor(session.accessExpiresAt, session.createdAt)] }
+    connection.insert(sessions).values(placed).run()
+    return placed
+  }
+}
+
 export function sessionsRepository (connection: Connection, write: Write) {
   const end = sessionEndings(connection)
+  const placeFor = statusPlaces(connection)
+  const insert = sessionInsert(connection)
   const id = sql.placeholder('id')
   const now = sql.placeholder('now')
   const stillSignedIn = connection.select({ id: users.id }).from(users).where(and(
@@ -39,19 +55,18 @@ export function sessionsRepository (connection: Connection, write: Write) {
     generation: sql`${sessions.generation} + 1`,
     lastUsedAt: sql`${now}`,
     expiresAt: sql`min(${now} + ${sql.placeholder('idleLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')})`,
-    accessExpiresAt: sql`max(${sessions.accessExpiresAt}, ${sql.placeholder('accessExpiresAt')})`
+    accessExpiresAt: sql`max(${sessions.accessExpiresAt}, cast(min(${now} + ${sql.placeholder('accessLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')}) / 1000 as integer) * 1000)`
   }).where(and(eq(sessions.id, id), eq(sessions.generation, sql.placeholder('generation')), gt(sessions.expiresAt, now))).prepare()
+  const keepEntries = connection.update(sessions).set({ statusEntries: sql`${sql.placeholder('statusEntries')}` }).where(eq(sessions.id, id)).prepare()
   const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
 
   return {
     /**
      * Starts a session for a user whose password was just right.
-     * Gives false, and starts none, when the account was disabled or deleted or its password changed meanwhile.
+     * Gives undefined, and starts none, when the account was disabled or deleted or its password changed meanwhile.
      */
-    add: (session: Session, { passwordChangedAt }: User) => write(() => {
-      if (!stillSignedIn.get({ userId: session.userId, passwordChangedAt })) return false
-      connection.insert(sessions).values(session).run()
-      return true
+    add: (session: NewSession, { passwordChangedAt }: User) => write(() => {
+      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt })) return insert(session)
     }),
 
     /**
@@ -64,13 +79,23 @@ export function sessionsRepository (connection: Connection, write: Write) {
       if (!found) return { outcome: 'unknown' }
 
       const { sessions: session, users: user } = found
-      if (changes === 1) return { outcome: 'rotated', session, user }
+      if (changes === 1) {
+        const live = session.statusEntries.filter(({ until }) => until > rotation.now)
+        session.statusEntries = [...live, placeFor(session.accessExpiresAt, rotation.now)]
+        keepEntries.run({ id, statusEntries: JSON.stringify(session.statusEntries) })
+        return { outcome: 'rotated', session, user }
+      }
       if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
       if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, user }
 
       end.one(id)
       return { outcome: 'reused', session }
     }),
+
+    /** By id. */
+    async findById (id: string): Promise<Session | undefined> {
+      return byId.get({ id })?.sessions
+    },
 
     /** The live sessions of a user, the last used first. */
     async list (userId: string, now: number): Promise<Session[]> {

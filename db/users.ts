@@ -2,8 +2,9 @@ import { and, asc, eq, ne, or, sql } from './drizzle.ts'
 import { sessionEndings } from './ending.ts'
 import { emailKey, usernameKey } from './names.ts'
 import { sessions, users } from './schema.ts'
+import { sessionInsert } from './sessions.ts'
 import type { Connection } from './index.ts'
-import type { Session } from './sessions.ts'
+import type { NewSession } from './sessions.ts'
 import type { Write } from './writer.ts'
 
 export type User = typeof users.$inferSelect
@@ -35,12 +36,18 @@ const UNIQUE_INDEXES: Record<string, string> = {
 /** All that throw do so with a stable `code`: `username_taken`, `email_taken` or `last_admin`. */
 export function usersRepository (connection: Connection, write: Write) {
   const endSessions = sessionEndings(connection)
+  const insertSession = sessionInsert(connection)
   const id = sql.placeholder('id')
   const byId = connection.select().from(users).where(eq(users.id, id)).prepare()
   const byUsername = connection.select().from(users).where(eq(users.usernameKey, sql.placeholder('key'))).prepare()
   const byEmail = connection.select().from(users).where(eq(users.email, sql.placeholder('key'))).prepare()
   const otherActiveAdmin = connection.select({ id: users.id }).from(users)
     .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).limit(1).prepare()
+
+  function insert (user: NewUser): User {
+    const row = { ...user, ...keyed(user), passwordChangedAt: user.createdAt, disabled: false }
+    return unlessTaken(() => connection.insert(users).values(row).returning().get())
+  }
 
   function assertAdminRemains (user: User) {
     const isActiveAdmin = user.roles.includes('admin') && !user.disabled
@@ -58,13 +65,11 @@ export function usersRepository (connection: Connection, write: Write) {
       return login.includes('@') ? byEmail.get({ key: emailKey(login) }) : byUsername.get({ key: usernameKey(login) })
     },
 
-    /** Makes an account and, with it or not at all, its first session. */
-    add: (user: NewUser, session?: Session) => write(() => {
-      const row = { ...user, ...keyed(user), passwordChangedAt: user.createdAt, disabled: false }
-      const added = unlessTaken(() => connection.insert(users).values(row).returning().get())
-      if (session) connection.insert(sessions).values(session).run()
-      return added
-    }),
+    /** Makes an account. */
+    add: (user: NewUser) => write(() => insert(user)),
+
+    /** Makes an account together with its first session: both or neither. */
+    addSignedIn: (user: NewUser, session: NewSession) => write(() => ({ user: insert(user), session: insertSession(session) })),
 
     /** Changes an account; when its roles or whether it is disabled change, its sessions end. Gives undefined for an unknown id. */
     update: (id: string, change: UserChange) => write(() => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import { createSigner, createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Session, User } from './db.ts'
 import type { SigningKey } from './keys.ts'
 
@@ -10,6 +10,7 @@ const TYPE = 'at+jwt'
 const JTI_BYTES = 16
 const MOST_REMEMBERED = 16_384
 const CLOCK_SKEW_SECONDS = 60
+const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
 /** What an access token says (RFC 9068). Times in seconds. */
 export interface AccessTokenClaims {
@@ -24,6 +25,8 @@ export interface AccessTokenClaims {
   sid: string
   roles: string[]
   auth_time: number
+  /** Where a verifier without access to Postern finds whether it was revoked (draft-ietf-oauth-status-list). */
+  status: { status_list: { idx: number, uri: string } }
 }
 
 declare module 'fastify' {
@@ -34,6 +37,11 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { payload: AccessTokenClaims, user: AccessTokenClaims }
 }
 
+interface Verified {
+  claims: AccessTokenClaims
+  kid: string
+}
+
 export interface AccessTokens {
   /** Signs a token for a session; it expires with `session.accessExpiresAt`. */
   issue: (session: Session, user: User) => string
@@ -42,20 +50,35 @@ export interface AccessTokens {
    * `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`.
    */
   verify: (token: string) => AccessTokenClaims
+  /** The claims of a good token, undefined for any other; throws only when it cannot be said. */
+  read: (token: string) => AccessTokenClaims | undefined
+  /** Ends one access token, and leaves its session alone. */
+  revoke: (claims: AccessTokenClaims) => Promise<void>
 }
 
 /** What `decode: { complete: true }` makes of a token. */
 type CompleteToken = Extract<jwt.TokenOrHeader, { header: unknown }>
 
 const accessTokens: FastifyPluginAsync = async (fastify) => {
-  const { blocklist, config: { audience, clientId, issuer }, keys, now, problem } = fastify
+  const { blocklist, config: { audience, clientId, issuer }, db, keys, now, problem } = fastify
+
+  const remembered = recently<Verified>(MOST_REMEMBERED)
+  let machinery = machineryOf(keys.all())
+
+  /** One signer and one verifier a key, built once for as long as the keys are the same. */
+  function current () {
+    const all = keys.all()
+    if (all !== machinery.keys) machinery = machineryOf(all)
+    return machinery
+  }
 
   // The header that a key's tokens carry, and no other, leads to its verifier: what an attacker
   // writes there (`alg`, `typ`, `kid`, `jwk`, `crit`, …) is never interpreted.
-  const signers = new Map(keys.all.map((key) => [key.kid, signerOf(key)]))
-  const verifiers = new Map(keys.all.map((key) => [headerOf(signers.get(key.kid)!({})), verifierOf(key)]))
-  const sign = signers.get(keys.current.kid)!
-  const remembered = recently<AccessTokenClaims>(MOST_REMEMBERED)
+  function machineryOf (all: readonly SigningKey[]) {
+    const signers = new Map(all.map((key) => [key.kid, signerOf(key)]))
+    const verifiers = new Map(all.map((key) => [headerOf(signers.get(key.kid)!({})), { kid: key.kid, verify: verifierOf(key) }]))
+    return { keys: all, signers, verifiers }
+  }
 
   function signerOf ({ algorithm, kid, privateKey }: SigningKey) {
     return createSigner({ key: privateKey, algorithm, kid, header: { alg: algorithm, typ: TYPE } })
@@ -75,19 +98,19 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     })
   }
 
-  function signedClaims (token: string): AccessTokenClaims {
-    const verifier = verifiers.get(headerOf(token))
+  function signed (token: string): Verified {
+    const verifier = current().verifiers.get(headerOf(token))
     if (!verifier) throw problem(isOfAnotherType(token) ? 'wrong_token_type' : 'invalid_token')
 
     let claims: unknown
     try {
-      claims = verifier(token)
+      claims = verifier.verify(token)
     } catch (cause) {
       throw problem('invalid_token', { cause })
     }
     if (!areComplete(claims) || claims.iat > now() / 1000 + CLOCK_SKEW_SECONDS) throw problem('invalid_token')
     Object.freeze(claims.roles)
-    return Object.freeze(claims)
+    return { claims: Object.freeze(claims), kid: verifier.kid }
   }
 
   function isOfAnotherType (token: string): boolean {
@@ -102,18 +125,34 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
 
   function verify (token: string): AccessTokenClaims {
     const known = remembered.get(token)
-    const claims = known ?? signedClaims(token)
+    const { claims, kid } = known ?? signed(token)
     if (claims.exp * 1000 <= now()) throw problem('token_expired')
-    if (blocklist.has(claims.sid) || blocklist.has(claims.jti)) throw problem('token_revoked')
-    if (!known) remembered.add(token, claims)
+    if (blocklist.has(claims.sid) || blocklist.has(claims.jti) || blocklist.has(kid)) throw problem('token_revoked')
+    if (!known) remembered.add(token, { claims, kid })
     return claims
+  }
+
+  function read (token: string): AccessTokenClaims | undefined {
+    try {
+      return verify(token)
+    } catch (error) {
+      if (REFUSALS.has((error as FastifyError).code)) return undefined // whatever is thrown has a code or is no refusal
+      throw error
+    }
   }
 
   fastify.decorate('accessTokens', {
     verify,
+    read,
+
+    async revoke ({ jti, exp, status: { status_list: { idx, uri } } }) {
+      const until = exp * 1000
+      await db.revocations.add(jti, until, { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until })
+    },
 
     issue (session, user) {
-      return sign({
+      const { kid } = keys.current()
+      return current().signers.get(kid)!({ // the machinery is of the same keys
         iss: issuer,
         aud: audience,
         sub: user.id,
@@ -123,7 +162,8 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
         jti: randomBytes(JTI_BYTES).toString('base64url'),
         sid: session.id,
         roles: user.roles,
-        auth_time: Math.floor(session.createdAt / 1000)
+        auth_time: Math.floor(session.createdAt / 1000),
+        status: { status_list: statusOf(session) }
       } satisfies AccessTokenClaims)
     }
   })
@@ -136,8 +176,13 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     trusted: async (request) => Boolean(verify(fastify.jwt.lookupToken(request)))
   })
 
+  function statusOf ({ statusEntries }: Session) {
+    const { list, index } = statusEntries.at(-1)! // a stored session has the place of its newest token
+    return { idx: index, uri: `${issuer}/status/${list}` }
+  }
+
   function publicKeyOf ({ header }: CompleteToken): string {
-    const key = keys.all.find(({ kid }) => kid === header.kid)
+    const key = keys.all().find(({ kid }) => kid === header.kid)
     if (!key) throw problem('invalid_token')
     return key.publicKey
   }
@@ -149,9 +194,10 @@ function headerOf (token: string): string {
 
 /** Whether claims that carry our signature are all that they should be. */
 function areComplete (claims: unknown): claims is AccessTokenClaims {
-  const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles } = claims as Record<string, unknown> // the verifier refuses what is no object
-  return [sub, clientId, jti, sid].every((value) => typeof value === 'string' && value !== '') &&
-    [iat, exp, authTime].every(Number.isSafeInteger) && nbf === undefined &&
+  const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles, status } = claims as Record<string, unknown> // the verifier refuses what is no object
+  const { idx, uri } = (status as { status_list?: Record<string, unknown> } | undefined | null)?.status_list ?? {} // nothing else has members that matter here
+  return [sub, clientId, jti, sid, uri].every((value) => typeof value === 'string' && value !== '') &&
+    [iat, exp, authTime, idx].every(Number.isSafeInteger) && nbf === undefined &&
     Array.isArray(roles) && roles.every((role) => typeof role === 'string')
 }
 
@@ -180,4 +226,4 @@ function recently<Value> (most: number) {
   }
 }
 
-export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'keys', 'problem'] })
+export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'db', 'keys', 'problem'] })

@@ -48,7 +48,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     await passwords.assertStrong(password, Object.values(names))
     return {
       ...names,
-      id: randomBytes(ID_BYTES).toString('base64url'),
+      id: newId(),
       passwordHash: await passwords.hash(password),
       roles,
       createdAt: now()
@@ -74,8 +74,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
   fastify.decorate('accounts', {
     async register (registration, request) {
       const prepared = await prepare(registration, [])
-      const session = sessions.begin(prepared.id, request)
-      return { user: await db.users.add(prepared, session), session }
+      return db.users.addSignedIn(prepared, sessions.begin(prepared.id, request))
     },
 
     async create (registration, roles) {
@@ -97,6 +96,11 @@ const accounts: FastifyPluginAsync = async (fastify) => {
       throw problem('wrong_password')
     }
   })
+}
+
+/** Random; and never with a dash in front, which a command line would take for an option. */
+function newId (): string {
+  return randomBytes(ID_BYTES).toString('base64url').replace(/^-/, 'a')
 }
 
 export default fp(accounts, { name: 'accounts', dependencies: ['clock', 'db', 'limits', 'passwords', 'problem', 'sessions'] })

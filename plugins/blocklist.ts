@@ -7,7 +7,7 @@ declare module 'fastify' {
 
 export interface Blocklist {
   /**
-   * Whether this token (`jti`) or session (`sid`) was revoked, by this process or any other.
+   * Whether this token (`jti`), session (`sid`) or key (`kid`) was revoked, by this process or any other.
    * Throws SQLite's error when the database does not answer: what cannot be checked is not good.
    */
   has: (id: string) => boolean
@@ -27,10 +27,12 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
   let lastRevision = -1
 
   function catchUp (revision: number) {
-    for (const { sequence, revokedId, until } of db.revocations.since(lastSequence)) {
-      liveUntil.set(revokedId, until)
-      lastSequence = sequence
-    }
+    let page
+    do {
+      page = db.revocations.since(lastSequence)
+      for (const { revokedId, until } of page) liveUntil.set(revokedId, until)
+      lastSequence = page.at(-1)?.sequence ?? lastSequence
+    } while (page.length === db.revocations.pageSize)
     lastRevision = revision
   }
 

@@ -16,6 +16,7 @@ declare module 'fastify' {
 export const Environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_-]+$', description: 'an address to listen on, such as 127.0.0.1 or 0.0.0.0' }),
   PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65_535, description: 'a port from 0 (any free one) to 65535' }),
+  WORKERS: Type.Integer({ default: 1, minimum: 1, maximum: 64, description: 'a whole number of processes from 1 to 64' }),
   DATABASE_URL: Type.String({ default: 'file:data/postern.db', pattern: '^file:.+', description: 'file: and a path, or file::memory:' }),
   ISSUER: Type.Optional(Type.String({ pattern: '^https?://[^\\s/?#]+[^\\s?#]*$', description: 'the http(s) address of this service, without query or fragment' })),
   AUDIENCE: Type.String({ default: 'postern', pattern: '^\\S+$', description: 'a name without spaces for who accepts the access tokens' }),
@@ -27,6 +28,10 @@ export const Environment = Type.Object({
   REFRESH_TOKEN_TTL: duration('30d'),
   SESSION_MAX_AGE: duration('180d'),
   REFRESH_GRACE: Type.String({ default: '10s', pattern: '^\\d{1,6}(ms|s|m|h|d)$', description: 'a duration with its unit, such as 10s or 0s' }),
+  KEY_ROTATION: duration('90d'),
+  KEY_PREPUBLISH: duration('24h', 'a duration with its unit, shorter than KEY_ROTATION, such as 24h'),
+  STATUS_LIST_TTL: duration('15s'),
+  VERIFY_PREFLIGHT: oneOf(['refuse', 'allow'], 'refuse'),
   ACCESS_TOKEN_HEADER: Type.Optional(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9-]*$', description: 'the name of a header, such as x-access-token' })),
   PASSWORD_MIN_LENGTH: Type.Integer({ default: 8, minimum: 8, maximum: 64, description: 'a whole number from 8 to 64' }),
   ARGON2_MEMORY_KIB: Type.Integer({ default: 19_456, minimum: 1024, maximum: 262_144, description: 'a whole number of KiB from 1024 to 262144' }),
@@ -59,10 +64,12 @@ export function readConfig (environment: Record<string, string | undefined>) {
   const env = validated(environment)
   const usesSecret = env.JWT_ALGORITHM === 'HS256'
   if (usesSecret !== (env.JWT_SECRET !== undefined)) throw wrongSetting('JWT_SECRET', env.JWT_SECRET)
+  if (milliseconds(env.KEY_PREPUBLISH) >= milliseconds(env.KEY_ROTATION)) throw wrongSetting('KEY_PREPUBLISH', env.KEY_PREPUBLISH)
 
   return {
     host: env.HOST,
     port: env.PORT,
+    workers: env.WORKERS,
     databaseUrl: env.DATABASE_URL,
     issuer: env.ISSUER ?? `http://${isIP(env.HOST) === 6 ? `[${env.HOST}]` : env.HOST}:${env.PORT}`,
     issuerIsChosen: env.ISSUER !== undefined,
@@ -75,6 +82,10 @@ export function readConfig (environment: Record<string, string | undefined>) {
     refreshTokenTtlSeconds: seconds(env.REFRESH_TOKEN_TTL),
     sessionMaxAgeSeconds: seconds(env.SESSION_MAX_AGE),
     refreshGraceSeconds: seconds(env.REFRESH_GRACE),
+    keyRotationSeconds: seconds(env.KEY_ROTATION),
+    keyPrepublishSeconds: seconds(env.KEY_PREPUBLISH),
+    statusListTtlSeconds: seconds(env.STATUS_LIST_TTL),
+    verifyLetsPreflightsThrough: env.VERIFY_PREFLIGHT === 'allow',
     accessTokenHeader: env.ACCESS_TOKEN_HEADER?.toLowerCase(),
     passwordMinLength: env.PASSWORD_MIN_LENGTH,
     argon2: {
@@ -123,8 +134,8 @@ function oneOf<const Value extends string> (values: Value[], standard: Value) {
   return Type.Unsafe<Value>(Type.Enum(values, { default: standard, description: `one of ${values.join(', ')}` }))
 }
 
-function duration (standard: string) {
-  return Type.String({ default: standard, pattern: '^(?!0+[a-z])\\d{1,6}(s|m|h|d)$', description: 'a duration with its unit, such as 15m' })
+function duration (standard: string, description = 'a duration with its unit, such as 15m') {
+  return Type.String({ default: standard, pattern: '^(?!0+[a-z])\\d{1,6}(s|m|h|d)$', description })
 }
 
 function limit (standard: string) {

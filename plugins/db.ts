@@ -3,7 +3,10 @@ import { fileOf, openDatabase } from '../db/index.ts'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Database } from '../db/index.ts'
 
+export type { Revocation } from '../db/revocations.ts'
 export type { Session } from '../db/sessions.ts'
+export type { NewSession } from '../db/sessions.ts'
+export type { StoredKey } from '../db/signing-keys.ts'
 export type { User } from '../db/users.ts'
 
 declare module 'fastify' {

@@ -1,13 +1,17 @@
+import { STATUS_CODES as HTTP_STATUS } from 'node:http'
 import sensible from '@fastify/sensible'
 import fp from 'fastify-plugin'
 import { catalogue, problemBody } from './problem.ts'
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Socket } from 'node:net'
-import type { ProblemCode } from './problem.ts'
+import type { Static } from 'typebox'
+import type { Problem, ProblemCode } from './problem.ts'
 
 interface Thrown extends FastifyError {
   detail?: string
   headers?: Record<string, string>
+  /** What http-errors, and so `fastify.httpErrors`, say: whether the message is meant for the caller. */
+  expose?: boolean
 }
 
 /** What Fastify, its plugins, Node and SQLite throw. */
@@ -38,16 +42,29 @@ export function codeOf ({ code = '', statusCode = 500 }: Partial<FastifyError>):
 /** The one place where a refusal becomes an answer, and a line in the log. */
 function handleError (thrown: Thrown | null | undefined, request: FastifyRequest, reply: FastifyReply) {
   const error: Partial<Thrown> = thrown ?? {} // JavaScript throws anything
-  const code = codeOf(error)
-  const problem = problemBody(code, code === error.code ? error.detail : undefined) // what others call so is not meant for callers
-  const line = { event: 'refused', code, status: problem.status, method: request.method, route: request.routeOptions.url, ip: request.ip }
-  if (problem.status < 500) request.log.info(line, 'refused')
+  const problem = problemOf(error)
+  const { code, status } = problem
+  const line = { event: 'refused', code, status, method: request.method, route: request.routeOptions.url, ip: request.ip }
+  const isMeant = code === error.code && thrown?.cause === undefined
+  if (status < 500) request.log.info(line, 'refused')
+  else if (isMeant) request.log.warn(line, 'refused')
   else request.log.error({ ...line, err: thrown }, 'failed')
 
-  const challenge = challengeOf(code)
+  const challenge = challengeOf(codeOf(error))
   if (challenge) reply.header('www-authenticate', challenge)
   if (error.validation) problem.errors = error.validation.map(pointed)
-  return reply.code(problem.status).headers(error.headers ?? {}).type('application/problem+json').send(problem)
+  return reply.code(status).headers(error.headers ?? {}).type('application/problem+json').send(problem)
+}
+
+/** The body that answers whatever was thrown. What a fork's own route throws through `fastify.httpErrors` keeps its status. */
+function problemOf (error: Partial<Thrown>): Static<typeof Problem> {
+  const code = codeOf(error)
+  const problem = problemBody(code, code === error.code ? error.detail : undefined) // what others call so is not meant for callers
+  const { expose, message = '', statusCode: status = problem.status } = error
+  if (expose === undefined || status === problem.status) return problem
+
+  const title = HTTP_STATUS[status] ?? problem.title
+  return { ...problem, status, title, code: title.toLowerCase().replaceAll(/\W+/g, '_'), detail: expose ? message : problem.detail }
 }
 
 /** Answers an address that the router cannot read. No hook runs for it, so what hooks add to other answers is added here. */
@@ -75,6 +92,7 @@ export function refuseConnection (error: FastifyError, socket: Socket) {
 function challengeOf (code: ProblemCode): string | undefined {
   const [status, detail] = catalogue[code]
   if (code === 'missing_token' || code === 'invalid_credentials') return 'Bearer'
+  if (code === 'invalid_client') return 'Basic realm="postern", charset="UTF-8"'
   if (status === 401) return `Bearer error="invalid_token", error_description="${detail}"`
   if (code === 'forbidden') return `Bearer error="insufficient_scope", error_description="${detail}"`
 }

@@ -3,16 +3,18 @@ import type { FastifyPluginAsync } from 'fastify'
 
 const INTERVAL_MILLISECONDS = 60_000
 
-/** Forgets, once a minute, what has expired. */
+/** Forgets, once a minute, what has expired, and sees to it that keys rotate. */
 const housekeeping: FastifyPluginAsync = async (fastify) => {
-  const { blocklist, log, sessions } = fastify
+  const { blocklist, db, keys, log, now, sessions } = fastify
 
   async function tidy () {
     try {
       await blocklist.prune()
       await sessions.prune()
+      await keys.rotateWhenDue()
+      await db.statusLists.prune(now())
     } catch (err) {
-      log.error({ err }, 'what has expired could not be forgotten, and will be tried again')
+      log.error({ err }, 'the housekeeping could not be done, and will be tried again')
     }
   }
 
@@ -21,4 +23,4 @@ const housekeeping: FastifyPluginAsync = async (fastify) => {
   fastify.addHook('onClose', async () => clearInterval(timer))
 }
 
-export default fp(housekeeping, { name: 'housekeeping', dependencies: ['blocklist', 'sessions'] })
+export default fp(housekeeping, { name: 'housekeeping', dependencies: ['blocklist', 'clock', 'db', 'keys', 'sessions'] })

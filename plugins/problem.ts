@@ -25,6 +25,7 @@ export const catalogue = {
   token_expired: [401, 'The token has expired: refresh it, or sign in again.'],
   token_revoked: [401, 'The token was revoked: sign in again.'],
   wrong_token_type: [401, 'This is the wrong kind of token: send the kind that this operation documents.'],
+  invalid_client: [401, 'These are not the credentials of a client: send the id and secret of one as Basic.'],
   invalid_credentials: [401, 'No account has this name and this password: check both.'],
   forbidden: [403, 'The token lacks the role that this needs: ask an administrator.'],
   wrong_password: [403, 'This is not the current password: check it and try again.'],
@@ -45,6 +46,7 @@ export const catalogue = {
   internal_error: [500, 'Something went wrong here and was logged: try again, or tell the operator the X-Request-Id.'],
   busy: [503, 'Too many people are signing in: try again in a moment.'],
   shutting_down: [503, 'The service is stopping: try again in a moment.'],
+  not_verified: [503, 'Whether the token is good cannot be said now: try again in a moment.'],
   database_unavailable: [503, 'The database does not answer: try again in a moment.']
 } as const satisfies Record<string, readonly [status: number, detail: string]>
 

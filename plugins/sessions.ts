@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import type { Session, User } from './db.ts'
+import type { NewSession, Session, User } from './db.ts'
 
 const ID_BYTES = 16
 const USER_AGENT_LENGTH = 256
@@ -21,7 +21,7 @@ export interface Tokens {
 
 export interface Sessions {
   /** A session that has just begun, for a repository to store; nobody is told of it yet. */
-  begin: (userId: string, request: FastifyRequest) => Session
+  begin: (userId: string, request: FastifyRequest) => NewSession
   /** The tokens of a stored session as it is now. */
   tokens: (session: Session, user: User) => Tokens
   /**
@@ -39,6 +39,8 @@ export interface Sessions {
    * @throws as `accessTokens.verify` does
    */
   idOf: (token: string) => string
+  /** The session that a refresh token is good for, undefined for any other text. */
+  find: (refreshToken: string) => Promise<Session | undefined>
   /** Forgets the sessions that have expired. */
   prune: () => Promise<void>
 }
@@ -46,13 +48,14 @@ export interface Sessions {
 /** A login's life: it begins, goes on with every refresh, and ends. */
 const sessions: FastifyPluginAsync = async (fastify) => {
   const { accessTokens, config, db, now, problem, refreshTokens } = fastify
+  const accessLifetime = config.accessTokenTtlSeconds * 1000
   const grace = config.refreshGraceSeconds * 1000
   const idleLifetime = config.refreshTokenTtlSeconds * 1000
   const maxAge = config.sessionMaxAgeSeconds * 1000
 
-  /** Access tokens expire on whole seconds, as their `exp` says it. */
-  function accessExpiry (time: number): number {
-    return (Math.floor(time / 1000) + config.accessTokenTtlSeconds) * 1000
+  /** Access tokens expire on whole seconds, as their `exp` says it, and with their session at the latest. */
+  function accessExpiry (time: number, createdAt: number): number {
+    return Math.floor(Math.min(time + accessLifetime, createdAt + maxAge) / 1000) * 1000
   }
 
   function secondsUntil (time: number): number {
@@ -65,7 +68,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     return read
   }
 
-  function begin (userId: string, { ip, headers }: FastifyRequest): Session {
+  function begin (userId: string, { ip, headers }: FastifyRequest): NewSession {
     const time = now()
     return {
       id: randomBytes(ID_BYTES).toString('base64url'),
@@ -74,7 +77,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       createdAt: time,
       lastUsedAt: time,
       expiresAt: time + Math.min(idleLifetime, maxAge),
-      accessExpiresAt: accessExpiry(time),
+      accessExpiresAt: accessExpiry(time, time),
       ip,
       userAgent: headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null
     }
@@ -95,15 +98,15 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     tokens,
 
     async start (user, request) {
-      const session = begin(user.id, request)
-      if (!await db.sessions.add(session, user)) throw problem('invalid_credentials')
+      const session = await db.sessions.add(begin(user.id, request), user)
+      if (!session) throw problem('invalid_credentials')
       return tokens(session, user)
     },
 
     async refresh (refreshToken, { log, ip }) {
       const { sid, generation } = genuine(refreshToken)
       const time = now()
-      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessExpiresAt: accessExpiry(time) })
+      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime })
 
       switch (result.outcome) {
         case 'rotated':
@@ -121,6 +124,12 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     },
 
     idOf: (token) => token.startsWith('prt_') ? genuine(token).sid : accessTokens.verify(token).sid,
+
+    async find (refreshToken) {
+      const read = refreshTokens.read(refreshToken)
+      const session = read && await db.sessions.findById(read.sid)
+      return session && session.generation === read.generation && session.expiresAt > now() ? session : undefined
+    },
 
     async prune () {
       await db.sessions.prune(now())

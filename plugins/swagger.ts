@@ -36,12 +36,14 @@ const swaggerPlugin: FastifyPluginAsync = async (fastify) => {
         { name: 'account', description: 'One\'s own account and sessions' },
         { name: 'users', description: 'For administrators' },
         { name: 'secret', description: 'An example of what a token opens' },
+        { name: 'gateway', description: 'For what stands in front of services, and for services that verify tokens themselves' },
         { name: 'service', description: 'What gateways and operators ask' }
       ],
       components: {
         securitySchemes: {
           accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of an answer' },
-          refreshToken: { type: 'http', scheme: 'bearer', bearerFormat: 'prt_…', description: 'The `refresh_token` of an answer' }
+          refreshToken: { type: 'http', scheme: 'bearer', bearerFormat: 'prt_…', description: 'The `refresh_token` of an answer' },
+          client: { type: 'http', scheme: 'basic', description: 'What `npm run cli -- clients create` printed' }
         }
       }
     },
@@ -61,6 +63,7 @@ const swaggerPlugin: FastifyPluginAsync = async (fastify) => {
 function documented (schema: FastifySchema, { config }: RouteOptions): FastifySchema {
   const codes: ProblemCode[] = [...config?.refusals ?? []]
   if (config?.access) codes.push('missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type')
+  if (config?.isForClients) codes.push('invalid_client')
   if (config?.access?.role) codes.push('forbidden')
   if (schema.body ?? schema.querystring ?? schema.params) codes.push('validation_failed')
   if (schema.body) codes.push('invalid_json', 'body_too_large', 'unsupported_media_type')
@@ -70,6 +73,7 @@ function documented (schema: FastifySchema, { config }: RouteOptions): FastifySc
   return {
     ...schema,
     ...config?.access && { security: [{ accessToken: [] }] },
+    ...config?.isForClients && { security: [{ client: [] }] },
     ...schema.body !== undefined && { consumes: ['application/json', 'application/x-www-form-urlencoded'] },
     response: { ...schema.response as object, ...refusals(codes) }
   }

@@ -71,12 +71,12 @@ async function listenAsGateway (t: Test, service: string): Promise<string> {
   return `http://127.0.0.1:${typeof address === 'object' && address?.port}`
 }
 
-/** Opens a page as a new visitor; `complaints` are what its console says. */
+/** Opens a page as a new visitor; `complaints` are the errors and warnings of its console. */
 async function openPage (t: Test, browser: Browser, url: string) {
   const page = await browser.newPage({ viewport: { width: 1200, height: 800 } })
   t.teardown(() => page.close())
   const complaints: string[] = []
-  page.on('console', (message) => { complaints.push(message.text()) })
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
   page.on('pageerror', (error) => { complaints.push(error.message) })
   await page.goto(url)
   return { page, complaints }

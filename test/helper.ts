@@ -128,6 +128,24 @@ export function bearer (token: string) {
   return { authorization: `Bearer ${token}` }
 }
 
+/** The header of a gateway or service, by its id and secret. */
+export function basic (id: string, secret: string) {
+  return { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
+}
+
+/** The header of a client that was just made. */
+export async function signUpClient ({ clients }: FastifyInstance) {
+  const id = `client${++count}`
+  const secret = await clients.create(id)
+  return basic(id, secret!) // there was none of that id
+}
+
+/** What an access token says. */
+export function claimsOf (token: string) {
+  const [, body = ''] = token.split('.')
+  return JSON.parse(Buffer.from(body, 'base64url').toString())
+}
+
 /** All that people have put into the database. */
 export async function stored ({ db }: FastifyInstance) {
   const users = await db.users.list({ limit: 1000 })

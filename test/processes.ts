@@ -74,8 +74,13 @@ export function start (t: Test, { env = {}, cwd = ROOT, command: [command = '', 
     /** The lines that it has printed so far. */
     lines,
 
-    /** The first line with these words, as soon as it is there. */
-    says: (words: string) => outputWhen(() => lines().find((line) => line.includes(words))),
+    /** The first line with these words, or the one that makes `count` of them, as soon as it is there. */
+    says: (words: string, count = 1) => outputWhen(() => lines().filter((line) => line.includes(words))[count - 1]),
+
+    /** Interrupts it as a terminal does: it and all processes that it has started. */
+    interrupt () {
+      process.kill(-child.pid!, 'SIGINT') // it has an id, for it was started
+    },
 
     /** Waits until it asks this, then types the answer; gives what the terminal has shown by the end. */
     async asks (question: string, answer: string): Promise<string> {

@@ -100,7 +100,7 @@ for (let end = 0; end <= migrations.length; end++) {
       const user = { id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }
       const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null }
 
-      await t.rejects(users.add(user, session), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+      await t.rejects(users.addSignedIn(user, session), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
       t.equal(await users.find('bea'), undefined)
     })
   })

@@ -13,17 +13,18 @@ t.test('The schema that the code knows is the one that the migrations make', asy
   const client = new Client(fileOf(url))
   t.teardown(() => client.close())
 
-  for (const { name, columns, indexes, checks, foreignKeys, uniqueConstraints } of Object.values(schema).map(getTableConfig)) {
+  for (const { name, columns, indexes, checks, foreignKeys, primaryKeys: [primaryKey], uniqueConstraints } of Object.values(schema).map(getTableConfig)) {
     t.test(name, async (t) => {
       const found = client.prepare<[string], { name: string, type: string, notnull: number, pk: number }>('select name, type, "notnull", pk from pragma_table_info(?)').all(name)
       const { sql } = client.prepare<[string], { sql: string }>('select sql from sqlite_schema where name = ?').get(name)!
       const references = client.prepare<[string], object>('select "from", "table", "to", on_delete from pragma_foreign_key_list(?)').all(name)
 
+      const key = primaryKey?.columns ?? columns.filter(({ primary }) => primary)
       t.same(found, columns.map((column) => ({
         name: snakeCase(column.name),
         type: column.getSQLType().toUpperCase(),
         notnull: Number(column.notNull),
-        pk: Number(column.primary)
+        pk: key.indexOf(column) + 1
       })))
       t.same(client.prepare("select name from pragma_index_list(?) where origin = 'c' order by name").pluck().all(name), [
         ...indexes.map(({ config }) => config.name),

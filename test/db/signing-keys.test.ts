@@ -1,16 +1,100 @@
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
+import type { Test } from 'tap'
 
-const key = (kid: string, algorithm: string, createdAt: number) => ({ kid, algorithm, createdAt, publicKey: 'public', privateKey: Buffer.from('sealed') })
+const LIFETIME = 15
 
-t.test('signingKeys.addFirst', async (t) => {
-  t.test('keeps the first of each algorithm, and gives all that hold, the newest first', async (t) => {
-    const { signingKeys, close } = await openDatabase('file::memory:')
-    t.teardown(close)
+const key = (kid: string, signsFrom: number) => ({ kid, signsFrom, algorithm: 'ES256', createdAt: 0, publicKey: 'public', privateKey: Buffer.from('sealed') })
 
-    t.same(await signingKeys.addFirst(key('a', 'ES256', 1)), [key('a', 'ES256', 1)])
-    t.same(await signingKeys.addFirst(key('b', 'ES256', 2)), [key('a', 'ES256', 1)])
-    t.same(await signingKeys.addFirst(key('c', 'EdDSA', 3)), [key('c', 'EdDSA', 3), key('a', 'ES256', 1)])
-    t.same(await signingKeys.list(), [key('c', 'EdDSA', 3), key('a', 'ES256', 1)])
+/** A database with a key `a` that signs from 0 on, `b` from 100 and `c` from 200; `times` gives of each when it signs and retires. */
+async function prepare (t: Test) {
+  const { signingKeys, revocations, close } = await openDatabase('file::memory:')
+  t.teardown(close)
+  const add = (kid: string, signsFrom: number, lastKid = signingKeys.list().at(-1)?.kid) => signingKeys.add(key(kid, signsFrom), lastKid, LIFETIME)
+  for (const [kid, signsFrom] of [['a', 0], ['b', 100], ['c', 200]] as const) await add(kid, signsFrom)
+  return { signingKeys, revocations, add, times: () => signingKeys.list().map(({ kid, signsFrom, retiresAt }) => [kid, signsFrom, retiresAt]) }
+}
+
+t.test('signingKeys.add', async (t) => {
+  t.test('lets each key retire when the last token has expired that it signed before the next one did', async (t) => {
+    const { times } = await prepare(t)
+
+    t.same(times(), [['a', 0, 115], ['b', 100, 215], ['c', 200, null]])
+  })
+
+  t.test('takes the place of what was to sign later', async (t) => {
+    const { times, add } = await prepare(t)
+
+    t.equal(await add('d', 50), true)
+
+    t.same(times(), [['a', 0, 65], ['d', 50, null]])
+  })
+
+  t.test('goes after a key that signs from the same moment on', async (t) => {
+    const { times, add } = await prepare(t)
+
+    await add('Z', 200)
+
+    t.same(times(), [['a', 0, 115], ['b', 100, 215], ['c', 200, 215], ['Z', 200, null]])
+  })
+
+  t.test('adds none where another process was first', async (t) => {
+    const { times, add } = await prepare(t)
+
+    const results = await Promise.all([add('d', 300, 'c'), add('e', 300, 'c'), add('f', 300, 'nothing')])
+
+    t.same(results, [true, false, false])
+    t.same(times().map(([kid]) => kid), ['a', 'b', 'c', 'd'])
+  })
+})
+
+t.test('signingKeys.signingAt', async (t) => {
+  t.test('finds the key whose turn it is, and before all turns the first', async (t) => {
+    const { signingKeys } = await prepare(t)
+    const at = (time: number) => signingKeys.signingAt(time, signingKeys.list()).kid
+
+    t.same([-1, 0, 99, 100, 199, 200, 1000].map(at), ['a', 'a', 'a', 'b', 'b', 'c', 'c'])
+  })
+})
+
+t.test('signingKeys.burn', async (t) => {
+  const cases: Array<[what: string, kid: string, now: number, after: Array<[string, number, number | null]>]> = [
+    ['the key that signs: the next one does at once', 'a', 50, [['b', 50, 215], ['c', 200, null]]],
+    ['the key that signs, and is the last: a new one does', 'c', 250, [['a', 0, 115], ['b', 100, 215], ['new', 250, null]]],
+    ['the next one: the one before it goes on in its place', 'b', 50, [['a', 0, 215], ['c', 200, null]]],
+    ['the last one: the one before it goes on', 'c', 150, [['a', 0, 115], ['b', 100, null]]],
+    ['one that is retiring: all others go on as before', 'a', 110, [['b', 100, 215], ['c', 200, null]]]
+  ]
+  for (const [what, kid, now, after] of cases) {
+    t.test(`ends ${what}`, async (t) => {
+      const { signingKeys, revocations, times } = await prepare(t)
+
+      t.equal(await signingKeys.burn(kid, key('new', now), 999, now), true)
+
+      t.same(times(), after)
+      t.match(revocations.since(0), [{ kind: 'kid', revokedId: kid, until: 999 }])
+    })
+  }
+
+  t.test('does nothing to a key that there is not', async (t) => {
+    const { signingKeys, revocations, times } = await prepare(t)
+    const before = times()
+
+    t.equal(await signingKeys.burn('x', key('new', 50), 999, 50), false)
+
+    t.same(times(), before)
+    t.same(revocations.since(0), [])
+  })
+})
+
+t.test('signingKeys.prune', async (t) => {
+  t.test('forgets the keys that have retired by then', async (t) => {
+    const { signingKeys, times } = await prepare(t)
+
+    t.equal(await signingKeys.prune(114), 0)
+    t.equal(await signingKeys.prune(115), 1)
+    t.equal(await signingKeys.prune(10_000), 1)
+
+    t.same(times(), [['c', 200, null]])
   })
 })

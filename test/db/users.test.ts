@@ -15,7 +15,7 @@ async function prepare (t: Test) {
   return { ...database, user, session, ended }
 }
 
-t.test('users.add', async (t) => {
+t.test('users.add and users.addSignedIn', async (t) => {
   t.test('gives a name to one account only, and says which is taken', async (t) => {
     const { users, user } = await prepare(t)
     await user('a', { username: 'ada', email: 'ada@example.com' })
@@ -39,7 +39,7 @@ t.test('users.add', async (t) => {
     await session('s', 'a')
     const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null }
 
-    await t.rejects(users.add({ id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+    await t.rejects(users.addSignedIn({ id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
 
     t.equal(await users.findById('b'), undefined)
   })

@@ -22,7 +22,7 @@ t.test('An access token', async (t) => {
     const { header, claims } = read(ada.access_token)
 
     const seconds = clock.now() / 1000
-    t.same(header, { alg: 'ES256', typ: 'at+jwt', kid: server.keys.current.kid })
+    t.same(header, { alg: 'ES256', typ: 'at+jwt', kid: server.keys.current().kid })
     t.match(claims.jti, /^[\w-]{22}$/)
     t.match(claims.sid, /^[\w-]{22}$/)
     t.same(claims, {
@@ -35,8 +35,11 @@ t.test('An access token', async (t) => {
       jti: claims.jti,
       sid: claims.sid,
       roles: [],
-      auth_time: seconds
+      auth_time: seconds,
+      status: { status_list: { idx: claims.status.status_list.idx, uri: claims.status.status_list.uri } }
     })
+    t.match(claims.status.status_list.uri, /^https:\/\/id\.example\.com\/status\/[\w-]{12}$/)
+    t.ok(Number.isSafeInteger(claims.status.status_list.idx))
   })
 
   t.test('says which roles its user has', async (t) => {
@@ -73,7 +76,7 @@ t.test('Both `authenticate` and the stock `jwtVerify` refuse', async (t) => {
   const ada = await signUp(server)
   const [head = '', body = '', signature = ''] = ada.access_token.split('.')
   const { header, claims } = read(ada.access_token)
-  const { privateKey, publicKey } = server.keys.current
+  const { privateKey, publicKey } = server.keys.current()
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const strangersPem = stranger.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const strangersJwk = stranger.publicKey.export({ format: 'jwk' })
@@ -102,7 +105,7 @@ t.test('Both `authenticate` and the stock `jwtVerify` refuse', async (t) => {
       null: `${encode({ ...header, alg: null })}.${body}.${signature}`,
       'HS256 under the public key': hmac({}, publicKey),
       'HS256 under the public key, trimmed': hmac({}, publicKey.trim()),
-      'HS256 under the published key': hmac({}, JSON.stringify(server.keys.jwks.keys[0])),
+      'HS256 under the published key': hmac({}, JSON.stringify(server.keys.jwks().keys[0])),
       'HS256 under the kid': hmac({}, header.kid),
       'HS256 under nothing': hmac({ kid: '' }, ''),
       ES384: withHeader({ alg: 'ES384' }),
@@ -214,7 +217,14 @@ t.test('Both `authenticate` and the stock `jwtVerify` refuse', async (t) => {
       'iat a text': withClaims({ iat: String(claims.iat) }),
       'iat beyond all bounds': withClaims({ iat: -1e300 }),
       'auth_time a text': withClaims({ auth_time: String(claims.auth_time) }),
-      'auth_time true': withClaims({ auth_time: true })
+      'auth_time true': withClaims({ auth_time: true }),
+      'status a text': withClaims({ status: 'valid' }),
+      'status null': withClaims({ status: null }),
+      'status without a list': withClaims({ status: {} }),
+      'status with a list that is null': withClaims({ status: { status_list: null } }),
+      'status without a place': withClaims({ status: { status_list: { uri: claims.status.status_list.uri } } }),
+      'status with a fraction for a place': withClaims({ status: { status_list: { ...claims.status.status_list, idx: 0.5 } } }),
+      'status without an address': withClaims({ status: { status_list: { idx: 0 } } })
     },
     'genuine claims of another time': {
       'exp past': [withClaims({ exp: seconds - 1 }), 'token_expired'],

@@ -36,11 +36,11 @@ t.test('The blocklist', async (t) => {
   t.test('keeps what is revoked twice as it was', async (t) => {
     const { blocklist, db } = await build(t)
 
-    await db.revocations.add('a session', 1000)
-    await db.revocations.add('a session', 2000)
+    await db.revocations.add('a token', 1000)
+    await db.revocations.add('a token', 2000)
 
-    t.same(db.revocations.since(0), [{ sequence: 1, revokedId: 'a session', until: 1000 }])
-    t.equal(blocklist.has('a session'), true)
+    t.same(db.revocations.since(0), [{ sequence: 1, kind: 'jti', revokedId: 'a token', until: 1000 }])
+    t.equal(blocklist.has('a token'), true)
   })
 
   t.test('forgets what has expired, in memory and on disk, and nothing else', async (t) => {

@@ -10,6 +10,7 @@ t.test('readConfig', async (t) => {
     t.match(config, {
       host: '127.0.0.1',
       port: 3000,
+      workers: 1,
       databaseUrl: 'file:data/postern.db',
       issuer: 'http://127.0.0.1:3000',
       issuerIsChosen: false,
@@ -22,6 +23,10 @@ t.test('readConfig', async (t) => {
       refreshTokenTtlSeconds: 2_592_000,
       sessionMaxAgeSeconds: 15_552_000,
       refreshGraceSeconds: 10,
+      keyRotationSeconds: 90 * 86_400,
+      keyPrepublishSeconds: 86_400,
+      statusListTtlSeconds: 15,
+      verifyLetsPreflightsThrough: false,
       accessTokenHeader: undefined,
       passwordMinLength: 8,
       argon2: { memoryCost: 19_456, timeCost: 2, queue: 64 },
@@ -42,6 +47,11 @@ t.test('readConfig', async (t) => {
       REFRESH_GRACE: '0ms',
       ACCESS_TOKEN_TTL: '90s',
       REFRESH_TOKEN_TTL: '2h',
+      KEY_ROTATION: '30d',
+      KEY_PREPUBLISH: '2h',
+      STATUS_LIST_TTL: '1m',
+      VERIFY_PREFLIGHT: 'allow',
+      WORKERS: '4',
       ACCESS_TOKEN_HEADER: 'X-Access-Token',
       RATE_LIMIT: 'off',
       TRUST_PROXY: '10.0.0.0/8, ::1 ,192.168.0.7',
@@ -58,6 +68,11 @@ t.test('readConfig', async (t) => {
       refreshGraceSeconds: 0,
       accessTokenTtlSeconds: 90,
       refreshTokenTtlSeconds: 7200,
+      keyRotationSeconds: 30 * 86_400,
+      keyPrepublishSeconds: 7200,
+      statusListTtlSeconds: 60,
+      verifyLetsPreflightsThrough: true,
+      workers: 4,
       accessTokenHeader: 'x-access-token',
       rateLimit: false,
       trustProxy: ['10.0.0.0/8', '::1', '192.168.0.7'],
@@ -105,6 +120,13 @@ t.test('A wrong setting', async (t) => {
     ['REFRESH_TOKEN_TTL', '1 fortnight'],
     ['SESSION_MAX_AGE', '1e3d'],
     ['REFRESH_GRACE', 'soon'],
+    ['KEY_ROTATION', '0d'],
+    ['KEY_PREPUBLISH', '1 day'],
+    ['KEY_PREPUBLISH', '90d'],
+    ['STATUS_LIST_TTL', '15'],
+    ['VERIFY_PREFLIGHT', 'on'],
+    ['WORKERS', '0'],
+    ['WORKERS', '65'],
     ['ACCESS_TOKEN_HEADER', 'x access token'],
     ['PASSWORD_MIN_LENGTH', '7'],
     ['PASSWORD_MIN_LENGTH', '65'],
@@ -155,6 +177,10 @@ t.test('A wrong setting', async (t) => {
 
   t.test('is an HS256 without a secret', async (t) => {
     t.match(refusalOf({ JWT_ALGORITHM: 'HS256' }).message, /^JWT_SECRET is not set but should be at least 32 bytes, /)
+  })
+
+  t.test('is a key that rotates before it was published for long enough', async (t) => {
+    t.match(refusalOf({ KEY_ROTATION: '1h' }).message, /^KEY_PREPUBLISH is "24h" but should be .*shorter than KEY_ROTATION/)
   })
 
   t.test('is a secret that no algorithm uses', async (t) => {

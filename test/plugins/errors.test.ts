@@ -49,6 +49,8 @@ t.test('A route that throws', async (t) => {
     fastify.get('/throw/:what', async (request) => { throw thrown[(request.params as { what: string }).what] })
     fastify.get('/absent', async () => { throw httpErrors.notFound('nobody reads this') })
     fastify.get('/closed', async () => { throw httpErrors.unauthorized() })
+    fastify.get('/gone', async () => { throw httpErrors.gone('It moved to /new: ask there.') })
+    fastify.get('/odd', async () => { throw Object.assign(new Error('nobody reads this'), { statusCode: 599, expose: false }) })
     fastify.get('/problem', async () => { throw problem('busy', { detail: 'Come back on Monday.', headers: { 'retry-after': '60' }, cause: 'a holiday' }) })
     fastify.get('/late', (_request, reply) => { setImmediate(() => reply.send(unforeseen)) })
   }
@@ -93,6 +95,20 @@ t.test('A route that throws', async (t) => {
     t.match(response.headers['www-authenticate'], /^Bearer error="invalid_token"/)
   })
 
+  t.test('one of httpErrors that the catalogue does not know keeps its status and its words', async (t) => {
+    const response = await server.inject({ url: '/gone' })
+
+    t.strictSame(response.json(), { type: 'about:blank', title: 'Gone', status: 410, detail: 'It moved to /new: ask there.', code: 'gone' })
+    t.equal(response.statusCode, 410)
+  })
+
+  t.test('an error whose message is not to be exposed keeps it', async (t) => {
+    const response = await server.inject({ url: '/odd' })
+
+    t.equal(response.statusCode, 599)
+    t.notMatch(response.body, /nobody reads this/)
+  })
+
   t.test('a problem answers it, with its own words and headers', async (t) => {
     const response = await server.inject({ url: '/problem' })
 
@@ -108,7 +124,6 @@ t.test('A body', async (t) => {
 
   for (const [name, payload] of [
     ['broken', '{"username":'],
-    ['empty', ''],
     ['poisoned', '{"username":"ada","password":"seven yellow umbrellas","__proto__":{"admin":true}}'],
     ['poisoned otherwise', '{"username":"ada","password":"seven yellow umbrellas","constructor":{"prototype":{}}}']
   ]) {

@@ -9,26 +9,36 @@ import type { FastifyPluginAsync } from 'fastify'
 const OPEN = [
   'GET /',
   'GET /.well-known/jwks.json',
+  'GET /.well-known/oauth-authorization-server',
+  'GET /.well-known/openid-configuration',
   'GET /health/live',
   'GET /health/ready',
+  'GET /status',
+  'GET /status/:list',
   'POST /auth/login',
   'POST /auth/register'
 ]
 
-/** All that answers, beside HEAD as GET, and 405. */
+/** All that answers, beside HEAD as GET, /verify to any method, and 405. */
 const ROUTES = [
   'DELETE /auth/me',
   'DELETE /auth/sessions/:id',
   'DELETE /users/:id',
   'GET /',
   'GET /.well-known/jwks.json',
+  'GET /.well-known/oauth-authorization-server',
+  'GET /.well-known/openid-configuration',
   'GET /auth/me',
   'GET /auth/sessions',
   'GET /health/live',
   'GET /health/ready',
+  'GET /revocations',
   'GET /secret',
+  'GET /status',
+  'GET /status/:list',
   'GET /users',
   'GET /users/:id',
+  'GET /verify',
   'PATCH /auth/me',
   'PATCH /users/:id',
   'POST /auth/login',
@@ -37,6 +47,8 @@ const ROUTES = [
   'POST /auth/password',
   'POST /auth/refresh',
   'POST /auth/register',
+  'POST /oauth/introspect',
+  'POST /oauth/revoke',
   'POST /users/:id/logout'
 ]
 
@@ -74,7 +86,7 @@ t.test('The OpenAPI document', async (t) => {
   const document = (await server.inject({ url: '/docs/json' })).json()
   const operations = (Object.entries(document.paths) as Array<[string, Record<string, Operation>]>)
     .flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase() as 'GET', operation })))
-    .map((it) => ({ ...it, name: `${it.method} ${it.path}`, isOfFork: it.path.startsWith('/fork/') }))
+    .map((it) => ({ ...it, name: `${it.method} ${it.path.replaceAll(/\{(\w+)\}/g, ':$1')}`, isOfFork: it.path.startsWith('/fork/') }))
   const operationOf = (path: string, method: string): Operation => document.paths[path][method]
 
   t.test('is OpenAPI 3.1, for whatever address the service has', async (t) => {
@@ -92,17 +104,18 @@ t.test('The OpenAPI document', async (t) => {
   })
 
   t.test('has every route', async (t) => {
-    t.same(operations.filter(({ isOfFork }) => !isOfFork).map(({ name }) => name.replace('{id}', ':id')).sort(), ROUTES)
+    t.same(operations.filter(({ isOfFork }) => !isOfFork).map(({ name }) => name).sort(), ROUTES)
   })
 
-  t.test('demands a token exactly where the service does, which is everywhere but on the short list', async (t) => {
+  t.test('demands a token, or the secret of a client, exactly where the service does, which is everywhere but on the short list', async (t) => {
     const open = []
 
     for (const { path, method, operation, name } of operations) {
-      const response = await server.inject({ method, url: path.replace('{id}', 'wK3l0aTqW4m1xJZr8bYcVg') })
+      const response = await server.inject({ method, url: path.replace('{id}', 'wK3l0aTqW4m1xJZr8bYcVg').replace('{list}', 'Zk3vR0aTqW4m') })
 
       t.equal(response.statusCode === 401, operation.security !== undefined, name)
-      if (response.statusCode === 401) t.equal(response.headers['www-authenticate'], 'Bearer', name)
+      const isForClients = operation.security?.some(({ client }) => client) // the rest is for people
+      if (response.statusCode === 401) t.equal(response.headers['www-authenticate'], isForClients ? 'Basic realm="postern", charset="UTF-8"' : 'Bearer', name)
       else open.push(name)
     }
 

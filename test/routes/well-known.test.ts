@@ -71,4 +71,25 @@ t.test('GET /.well-known/jwks.json', async (t) => {
     t.equal(changed.statusCode, 200)
     t.equal(changed.body, first.body)
   })
+
+  t.test('is another one as soon as a key is added or burnt', async (t) => {
+    const server = await build(t)
+    const first = await server.inject({ url: URL })
+    const next = await server.keys.rotate()
+
+    const rotated = await server.inject({ url: URL, headers: { 'if-none-match': String(first.headers.etag) } })
+    await server.keys.burn(next!)
+    const burnt = await server.inject({ url: URL, headers: { 'if-none-match': String(rotated.headers.etag) } })
+
+    t.equal(rotated.statusCode, 200)
+    t.equal(rotated.json().keys[1].kid, next)
+    t.equal(burnt.statusCode, 200)
+    t.equal(burnt.headers.etag, first.headers.etag)
+  })
+
+  t.test('may be kept for half of KEY_PREPUBLISH where that is less', async (t) => {
+    const server = await build(t, { env: { KEY_PREPUBLISH: '45s' } })
+
+    t.equal((await server.inject({ url: URL })).headers['cache-control'], 'public, max-age=22')
+  })
 })

@@ -1,12 +1,12 @@
 import Database from 'better-sqlite3'
 import t from 'tap'
-import { PASSWORD, assertList, assertRefused, bearer, build, buildShared, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
+import { PASSWORD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 import type { User } from '../../../plugins/db.ts'
 
 const CHANGED_PARAMETERS = { ARGON2_MEMORY_KIB: '2048', ARGON2_TIME_COST: '2' }
 
-const server = await buildShared(t)
+const server = await buildShared(t, { now: createClock().now })
 
 t.test('POST /auth/login', async (t) => {
   t.test('starts another session', async (t) => {

@@ -6,7 +6,7 @@ const COMMON = /among the first that are tried/
 const OWN = /one of your own names/
 const SHORT = /too short/
 
-const server = await buildShared(t)
+const server = await buildShared(t, { now: createClock().now })
 
 t.test('POST /auth/register', async (t) => {
   t.test('makes an account and signs in to it', async (t) => {

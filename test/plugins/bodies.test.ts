@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, build, signUp } from '../helper.ts'
+import { PASSWORD, assertRefused, build, signUp } from '../helper.ts'
 
 t.test('A form', async (t) => {
   const server = await build(t)
@@ -37,6 +37,22 @@ t.test('A form', async (t) => {
 
       t.equal(response.statusCode, 400)
       t.equal(response.json().code, 'validation_failed')
+    })
+  }
+})
+
+t.test('An empty body', async (t) => {
+  const server = await build(t)
+
+  for (const type of ['application/json', 'application/json; charset=utf-8']) {
+    t.test(`counts as none, though it is said to be ${type}`, async (t) => {
+      const headers = { 'content-type': type }
+
+      const { inject } = await signUp(server)
+      t.equal((await inject({ method: 'POST', url: '/auth/logout', headers, payload: '' })).statusCode, 204)
+      assertRefused(t, await server.inject({ method: 'POST', url: '/auth/logout', headers, payload: '' }), 401, 'missing_token')
+      assertRefused(t, await server.inject({ method: 'POST', url: '/auth/login', headers, payload: '' }), 400, 'validation_failed')
+      assertRefused(t, await server.inject({ method: 'POST', url: '/auth/login', headers, payload: ' ' }), 400, 'invalid_json')
     })
   }
 })

@@ -1,0 +1,12 @@
+/** What is asked of a process alone, without HTTP: how often a second `run` gets done here. */
+export function alone (run: () => void, seconds = 0.5): { rate: number } {
+  const startedAt = performance.now()
+  let count = 0
+  let elapsed = 0
+  do {
+    run()
+    count++
+    elapsed = performance.now() - startedAt
+  } while (elapsed < seconds * 1000)
+  return { rate: count / elapsed * 1000 }
+}

@@ -1,0 +1,37 @@
+import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
+import { alone, figureOf, interleaved, rates, startService } from './harness.ts'
+import { inTurn, load, requestsWith } from './load.ts'
+import { seed } from './seed.ts'
+
+const TOO_MANY_TO_REMEMBER = 50_000
+const SIGNED_BYTES = 600
+
+/** Tokens that nobody remembers, against what one must cost: a request and the check of a signature. */
+export default async function firstSight () {
+  const { folder, sample } = await seed({ users: TOO_MANY_TO_REMEMBER, sampled: TOO_MANY_TO_REMEMBER })
+  const tokens = sample.map(({ accessToken }) => accessToken)
+  const service = await startService({ folder })
+
+  const nextOpen = inTurn(requestsWith(tokens, '/health/live'))
+  const nextNew = inTurn(requestsWith(tokens, '/verify'))
+  const nextNewSecret = inTurn(requestsWith(tokens.toReversed(), '/secret'))
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const content = randomBytes(SIGNED_BYTES)
+  const signature = sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' })
+
+  const { open, first, firstSecret, bare } = await interleaved({
+    open: () => load({ of: service, next: nextOpen }),
+    first: () => load({ of: service, next: nextNew }),
+    firstSecret: () => load({ of: service, next: nextNewSecret }),
+    bare: () => alone(() => { verify('sha256', content, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature) })
+  })
+  await service.stop()
+
+  const againstCost = (results: typeof first) => results.map(({ rate }, i) => rate * (1 / open[i]!.rate + 1 / bare[i]!.rate))
+  return [
+    figureOf('bare ES256 verify (1/s)', rates(bare), '', { chart: 'routes', name: 'bare ES256 verify', isLimit: true }),
+    figureOf('GET /verify, first sight of each token (req/s)', rates(first), '', { chart: 'routes', name: 'GET /verify, first sight' }),
+    figureOf('GET /secret, first sight ÷ (open route + bare ES256 verify)', againstCost(firstSecret), '≥ 0.85'),
+    figureOf('GET /verify, first sight ÷ (open route + bare ES256 verify)', againstCost(first), '≥ 0.85')
+  ]
+}

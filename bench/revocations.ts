@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ROUNDS, figureOf, interleaved, rates, ratios, startService } from './harness.ts'
+import { inTurn, load, requestsWith } from './load.ts'
+import { revoke, seed } from './seed.ts'
+
+const COUNTS = [10_000, 100_000, 1_000_000]
+const SETTLE_MILLISECONDS = 1000
+
+/** What it costs to remember many revocations. */
+export default async function revocations () {
+  const none = await seeded(0)
+  const some: Array<Awaited<ReturnType<typeof seeded>>> = []
+  for (const count of COUNTS) some.push(await seeded(count))
+  const most = some.at(-1)!
+
+  const starts: Array<Record<'seconds' | 'memory', number>> = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = await firstVerify(none)
+    const after = await firstVerify(most)
+    starts.push({ seconds: after.seconds - before.seconds, memory: after.memory - before.memory })
+  }
+
+  const services = await Promise.all([none, ...some].map(async ({ folder }) => startService({ folder })))
+  const verify = (i: number) => () => load({ of: services[i]!, next: [none, ...some][i]!.next })
+  const results = await interleaved({ none: verify(0), few: verify(1), many: verify(2), most: verify(3) })
+  await Promise.all(services.map((service) => service.stop()))
+
+  const point = (x: number) => ({ chart: 'growth', name: 'verify, by live revocations', x })
+  return [
+    figureOf('GET /verify with no revocations (req/s)', rates(results.none)),
+    figureOf('GET /verify with 1,000,000 live revocations (req/s)', rates(results.most)),
+    figureOf('with 10,000 revocations ÷ with none', ratios(results.few, results.none, 'rate'), '', point(10_000)),
+    figureOf('with 100,000 revocations ÷ with none', ratios(results.many, results.none, 'rate'), '', point(100_000)),
+    figureOf('with 1,000,000 revocations ÷ with none', ratios(results.most, results.none, 'rate'), '≥ 0.95', point(1_000_000)),
+    figureOf('memory for 1,000,000 revocations (MiB)', starts.map(({ memory }) => memory), '≤ 150'),
+    figureOf('time to load 1,000,000 revocations (s)', starts.map(({ seconds }) => seconds), '≤ 2')
+  ]
+}
+
+async function seeded (count: number) {
+  const { folder, sample } = await seed({ users: 10_000 })
+  revoke(folder, count)
+  return { folder, next: inTurn(requestsWith(sample.map(({ accessToken }) => accessToken), '/verify')) }
+}
+
+/** From nothing to the first answer that needs the revocations, and the memory then. */
+async function firstVerify ({ folder, next }: Awaited<ReturnType<typeof seeded>>) {
+  const service = await startService({ folder })
+  const { latencies: [milliseconds = NaN] } = await load({ of: service, next, connections: 1, seconds: 0 })
+  await sleep(SETTLE_MILLISECONDS)
+  const memory = service.memory()
+  await service.stop()
+  return { seconds: (service.startMilliseconds + milliseconds) / 1000, memory }
+}

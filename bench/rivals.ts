@@ -1,0 +1,68 @@
+import { PASSWORD, figureOf, interleaved, rates, startRival, startService } from './harness.ts'
+import { inTurn, load, request, requestsWith } from './load.ts'
+import { EMAIL } from './rivals/shared.ts'
+import { seed } from './seed.ts'
+import type { Figure } from './harness.ts'
+import type { Measured } from './load.ts'
+
+const KNOWN = 10_000
+const TOO_MANY_TO_REMEMBER = 50_000
+const LOGINS_AT_ONCE = 64
+const SECONDS = 1
+
+type Process = Awaited<ReturnType<typeof startRival>>
+
+/** What people would use instead, doing the same work in the same moments. */
+export default async function rivals () {
+  const { folder, sample } = await seed({ users: TOO_MANY_TO_REMEMBER, sampled: TOO_MANY_TO_REMEMBER })
+  const tokens = sample.map(({ accessToken }) => accessToken)
+  const postern = await startService({ folder })
+  const fastifyJwt = await startRival('fastify-jwt')
+  const fastifyJwtCache = await startRival('fastify-jwt', { CACHE: 'on' })
+  const express = await startRival('express')
+  const betterAuth = await startRival('better-auth')
+  const sessions = await answerOf<Array<{ cookie: string, token: string }>>(betterAuth, '/sessions')
+
+  const asking = (of: Process, requests: Buffer[]) => {
+    const next = inTurn(requests)
+    return () => load({ of, next, seconds: SECONDS })
+  }
+  const signingIn = (of: Process, requests: Buffer[]) => {
+    const next = inTurn(requests)
+    return () => load({ of, next, connections: LOGINS_AT_ONCE, seconds: SECONDS })
+  }
+  const secretOf = async (of: Process) => asking(of, requestsWith(await answerOf<string[]>(of, '/tokens'), '/secret'))
+
+  const results = await interleaved({
+    known: asking(postern, requestsWith(tokens.slice(0, KNOWN), '/secret')),
+    first: asking(postern, requestsWith(tokens, '/secret')),
+    fastifyJwt: await secretOf(fastifyJwt),
+    fastifyJwtCache: await secretOf(fastifyJwtCache),
+    express: await secretOf(express),
+    betterAuthJwt: asking(betterAuth, requestsWith(sessions.map(({ token }) => token), '/secret')),
+    betterAuthSession: asking(betterAuth, sessions.map(({ cookie }) => request('GET', '/api/auth/get-session', { cookie }))),
+    logins: signingIn(postern, sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD }))),
+    betterAuthLogins: signingIn(betterAuth, [request('POST', '/api/auth/sign-in/email', { origin: 'http://127.0.0.1' }, { email: EMAIL, password: PASSWORD })])
+  })
+  await Promise.all([postern, fastifyJwt, fastifyJwtCache, express, betterAuth].map(({ stop }) => stop()))
+
+  const both = (name: string, of: Measured[], chart = 'rivals'): Figure[] => [
+    figureOf(`${name} (req/s)`, rates(of), '', { chart, name }),
+    figureOf(`${name}, processor time of one (µs)`, of.map(({ cost }) => cost))
+  ]
+  return [
+    both('Postern', results.known),
+    both('Postern, first sight of each token', results.first),
+    both('@fastify/jwt with its cache', results.fastifyJwtCache),
+    both('@fastify/jwt', results.fastifyJwt),
+    both('express with jsonwebtoken', results.express),
+    both('better-auth JWT, checked by jose', results.betterAuthJwt),
+    both('better-auth session check', results.betterAuthSession),
+    both('Postern login', results.logins, 'logins'),
+    both('better-auth sign-in', results.betterAuthLogins, 'logins')
+  ].flat()
+}
+
+async function answerOf<T> ({ url }: Process, path: string): Promise<T> {
+  return await (await fetch(url + path)).json() as T // the rival's own script says what it is
+}

@@ -1,0 +1,7 @@
+// What Fastify alone can answer in a second.
+import Fastify from 'fastify'
+
+const server = Fastify()
+const schema = { response: { 200: { type: 'object', properties: { status: { type: 'string' } } } } }
+server.get('/health/live', { schema }, async () => ({ status: 'ok' }))
+console.log(`ready: ${await server.listen({ host: '127.0.0.1', port: 0 })}`)

@@ -1,0 +1,8 @@
+// What Node alone can answer in a second.
+import { createServer } from 'node:http'
+import { listen } from './shared.ts'
+
+listen(createServer((_request, response) => {
+  response.setHeader('content-type', 'application/json; charset=utf-8')
+  response.end('{"status":"ok"}')
+}))

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import Client from 'better-sqlite3'
+import { PASSWORD, newFolder, onDatabase } from './harness.ts'
+import type { FastifyInstance } from 'fastify'
+
+const HOUR_MILLISECONDS = 3_600_000
+const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS
+const LIST = 'benchmarking' // an id of the length that ids of status lists have
+const LIST_CAPACITY = 1 << 20
+
+/** What a benchmark knows of a session that is on disk. */
+export interface Seeded {
+  sid: string
+  username: string
+  accessToken: string
+}
+
+export interface Seeds {
+  folder: string
+  /** Of the sessions, evenly spread over all. */
+  sample: Seeded[]
+  /** The refresh token of one generation of a session. */
+  refreshToken: FastifyInstance['refreshTokens']['make']
+}
+
+/**
+ * A database with so many accounts and sessions, all with the same password. What the service would take hours to hash
+ * and store is written past it, in one transaction; the tokens are of its own making.
+ */
+export async function seed ({ users, sessions = users, sampled = 10_000 }: { users: number, sessions?: number, sampled?: number }): Promise<Seeds> {
+  const folder = newFolder()
+  const passwordHash = await onDatabase(folder, ({ passwords }) => passwords.hash(PASSWORD)) // which also makes the tables and the keys
+  const ids = inFile(folder, (client) => fill(client, users, sessions, passwordHash))
+
+  return onDatabase(folder, async ({ db, refreshTokens, sessions: { tokens } }) => {
+    async function seeded (sid: string): Promise<Seeded> {
+      const session = await db.sessions.findById(sid)
+      const user = session && await db.users.findById(session.userId)
+      if (!session || !user?.username) throw new Error(`No session ${sid} was written.`)
+      return { sid, username: user.username, accessToken: tokens(session, user).access_token }
+    }
+
+    const step = Math.max(1, Math.floor(sessions / sampled))
+    const chosen = ids.filter((_, i) => i % step === 0).slice(0, sampled)
+    return { folder, sample: await Promise.all(shuffled(chosen).map(seeded)), refreshToken: refreshTokens.make }
+  })
+}
+
+/** Adds live revocations of sessions that nobody has a token of. */
+export function revoke (folder: string, count: number) {
+  inFile(folder, (client) => {
+    const insert = client.prepare('insert into revocations (kind, revoked_id, until) values (\'sid\', ?, ?)')
+    const until = Date.now() + HOUR_MILLISECONDS
+    for (const id of ascendingIds(count)) insert.run(id, until)
+  })
+}
+
+/** Makes a status list that is full of tokens, a share of them revoked; gives its id. */
+export function fillStatusList (folder: string, tokens: number, revoked: number): string {
+  return inFile(folder, (client) => {
+    addStatusList(client, tokens)
+    const insert = client.prepare('insert or ignore into revoked_statuses (list, "index") values (?, ?)')
+    for (let i = 0; i < revoked; i++) insert.run(LIST, Math.floor(Math.random() * LIST_CAPACITY))
+    return LIST
+  })
+}
+
+/** Runs one large transaction while nobody else has the file open. It need not survive a crash. */
+function inFile<T> (folder: string, run: (client: Client.Database) => T): T {
+  const client = new Client(join(folder, 'postern.db'))
+  try {
+    for (const pragma of ['journal_mode = OFF', 'synchronous = OFF', 'foreign_keys = OFF', 'cache_size = -200000']) client.pragma(pragma)
+    client.exec('begin')
+    const result = run(client)
+    client.exec('commit')
+    return result
+  } finally {
+    client.close()
+  }
+}
+
+/** Gives the ids of the sessions. */
+function fill (client: Client.Database, users: number, sessions: number, passwordHash: string): string[] {
+  const now = Date.now()
+  const until = Math.floor(now / 1000) * 1000 + HOUR_MILLISECONDS // tokens expire on whole seconds
+  const insertUser = client.prepare(`insert into users (id, username, username_key, email, password_hash, password_changed_at, roles, disabled, created_at)
+    values (@id, @username, @username, @email, @passwordHash, @now, '[]', 0, @now)`)
+  const insertSession = client.prepare(`insert into sessions (id, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries)
+    values (@id, @userId, 0, @now, @now, @expiresAt, @until, '127.0.0.1', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', @entries)`)
+
+  addStatusList(client, sessions)
+  const userIds = ascendingIds(users)
+  userIds.forEach((id, i) => {
+    const username = `user${String(i).padStart(7, '0')}`
+    insertUser.run({ id, username, email: `${username}@example.com`, passwordHash, now: now - users + i })
+  })
+  const sessionIds = ascendingIds(sessions)
+  sessionIds.forEach((id, i) => {
+    insertSession.run({ id, userId: userIds[i % users], now, expiresAt: now + 30 * DAY_MILLISECONDS + i, until, entries: JSON.stringify([{ list: LIST, index: i % LIST_CAPACITY, until }]) })
+  })
+  return sessionIds
+}
+
+function addStatusList (client: Client.Database, issued: number) {
+  const tomorrow = Date.now() + DAY_MILLISECONDS
+  client.prepare('insert into status_lists (id, seed, issued, closes_at, retires_at) values (?, ?, ?, ?, ?)').run(LIST, randomBytes(16), issued, tomorrow, tomorrow)
+}
+
+/** Random ids in the order in which an index takes them fastest. */
+function ascendingIds (count: number): string[] {
+  return Array.from({ length: count }, () => randomBytes(16).toString('base64url')).sort()
+}
+
+function shuffled<Item> (items: Item[]): Item[] {
+  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
+}

@@ -1,0 +1,37 @@
+import { PASSWORD, figureOf, interleaved, percentile, ratios, startService } from './harness.ts'
+import { inTurn, load, request, requestsWith } from './load.ts'
+import { seed } from './seed.ts'
+
+const LOGINS_AT_ONCE = 64
+const SECONDS = 2
+const SHARES = [50, 90, 99, 99.9]
+
+/** Whether a storm of logins is felt by those who ask about tokens. */
+export default async function storm () {
+  const { folder, sample } = await seed({ users: 10_000 })
+  const service = await startService({ folder })
+  const nextVerify = inTurn(requestsWith(sample.map(({ accessToken }) => accessToken), '/verify'))
+  const nextLogin = inTurn(sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
+  const verify = () => load({ of: service, next: nextVerify, seconds: SECONDS })
+
+  const { idle, stormy } = await interleaved({
+    idle: verify,
+    async stormy () {
+      const logins = load({ of: service, next: nextLogin, connections: LOGINS_AT_ONCE, seconds: SECONDS })
+      const verified = await verify()
+      return { ...verified, logins: (await logins).rate }
+    }
+  })
+  await service.stop()
+
+  const at = (share: number) => ({ latencies }: { latencies: number[] }) => percentile(latencies, share / 100)
+  const line = (name: string, results: Array<{ latencies: number[] }>) => SHARES.map((share) =>
+    figureOf(`GET /verify, p${share}, ${name} (ms)`, results.map(at(share)), '', { chart: 'latency', name, x: share }))
+  return [
+    ...line('idle', idle),
+    ...line('under a storm of logins', stormy),
+    figureOf('logins meanwhile (1/s)', stormy.map(({ logins }) => logins)),
+    figureOf('GET /verify under the storm ÷ idle', ratios(stormy, idle, 'rate'), '≥ 0.85'),
+    figureOf('its p99 under the storm ÷ idle', stormy.map((result, i) => at(99)(result) / at(99)(idle[i]!)), '≤ 2')
+  ]
+}

@@ -1,0 +1,22 @@
+import { figureOf, interleaved, rates, ratios, startService } from './harness.ts'
+import { inTurn, load, requestsWith } from './load.ts'
+import { seed } from './seed.ts'
+
+/** What a second process brings. Here the load shares the processors with it, so this is less than it is worth. */
+export default async function workers () {
+  const { folder, sample } = await seed({ users: 10_000 })
+  const single = await startService({ folder })
+  const double = await startService({ folder, env: { WORKERS: '2' } })
+  const next = inTurn(requestsWith(sample.map(({ accessToken }) => accessToken), '/verify'))
+
+  const { one, two } = await interleaved({
+    one: () => load({ of: single, next }),
+    two: () => load({ of: double, next })
+  })
+  await Promise.all([single.stop(), double.stop()])
+
+  return [
+    figureOf('GET /verify, WORKERS=2 (req/s)', rates(two)),
+    figureOf('WORKERS=2 ÷ WORKERS=1', ratios(two, one, 'rate'))
+  ]
+}

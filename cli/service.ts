@@ -1,0 +1,39 @@
+import Fastify from 'fastify'
+import { core, options } from '../app.ts'
+import { readConfig } from '../plugins/config.ts'
+import type { Command } from 'commander'
+import type { FastifyInstance } from 'fastify'
+import type { User } from '../plugins/db.ts'
+
+/** Runs a command on the service's own plugins, without a server. */
+export async function onService (run: (service: FastifyInstance) => Promise<void>) {
+  const config = { ...readConfig(process.env), docs: false }
+  const service = Fastify(options(config))
+  await service.register(core, { config })
+  await service.ready()
+  try {
+    await run(service)
+  } finally {
+    await service.close()
+  }
+}
+
+/** Gives a command its account, as an argument or with --user, and prints what it answers. */
+export function onUser (command: Command, run: (service: FastifyInstance, user: User) => Promise<string>) {
+  command
+    .argument('[user]', 'id, username or e-mail address')
+    .option('--user <user>', 'the same')
+    .action((argument: string | undefined, { user: name = argument }: { user?: string }) => onService(async (service) => {
+      if (name === undefined) refuse('Say whose: give an id, a username or an e-mail address.')
+      const { users } = service.db
+      const user = await users.findById(name) ?? await users.find(name)
+      if (!user) refuse(`There is no account "${name}".`)
+      const answer = await run(service, user)
+      if (answer) console.log(answer)
+    }))
+}
+
+/** Ends the command with a sentence for the operator. */
+export function refuse (sentence: string): never {
+  throw Object.assign(new Error(sentence), { code: 'refused' })
+}

@@ -1,0 +1,3 @@
+module postern.example/clients
+
+go 1.19

@@ -1,0 +1,86 @@
+import { hash, randomBytes } from 'node:crypto'
+import { and, asc, desc, eq, gt, lt, lte, sql } from './drizzle.ts'
+import { revokedStatuses, statusLists } from './schema.ts'
+import type { Connection } from './index.ts'
+import type { StatusEntry } from './schema.ts'
+import type { Write } from './writer.ts'
+
+const DAY_MILLISECONDS = 86_400_000
+const HALF_BITS = 10
+const ROUNDS = 4
+const ID_BYTES = 9
+const SEED_BYTES = 16
+
+/** How many tokens a list has room for: 2²⁰. A list takes new ones for a day, or until it is full. */
+const CAPACITY = 1 << (2 * HALF_BITS)
+
+/** Gives out places in status lists, inside a deed. No place is given out twice. */
+export function statusPlaces (connection: Connection) {
+  const now = sql.placeholder('now')
+  const until = sql.placeholder('until')
+  const openList = connection.select({ id: statusLists.id }).from(statusLists)
+    .where(and(gt(statusLists.closesAt, now), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).limit(1).prepare()
+  const take = connection.update(statusLists)
+    .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${until})` })
+    .where(eq(statusLists.id, sql.placeholder('id'))).returning({ issued: statusLists.issued, seed: statusLists.seed }).prepare()
+
+  function newList (now: number): string {
+    const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
+    connection.insert(statusLists).values(list).run()
+    return list.id
+  }
+
+  /** A place for a token that is issued `now` and expires at `until`. */
+  return (until: number, now: number): StatusEntry => {
+    const list = openList.get({ now })?.id ?? newList(now)
+    const { issued, seed } = take.get({ id: list, until })! // it was there in this same transaction
+    return { list, index: shuffled(issued - 1, seed), until }
+  }
+}
+
+/**
+ * A permutation of all places, so that an index tells nothing about when its token was issued:
+ * a Feistel network, which is one whatever its rounds compute.
+ */
+function shuffled (counter: number, seed: Buffer): number {
+  const mask = (1 << HALF_BITS) - 1
+  let left = counter >> HALF_BITS
+  let right = counter & mask
+  for (let round = 0; round < ROUNDS; round++) {
+    const mixed = hash('sha256', Buffer.concat([seed, Buffer.from([round, right >> 8, right & 255])]), 'buffer').readUInt16BE() & mask
+    ;[left, right] = [right, left ^ mixed]
+  }
+  return (left << HALF_BITS) | right
+}
+
+export function statusListsRepository (connection: Connection, write: Write) {
+  const live = connection.select({ id: statusLists.id }).from(statusLists)
+    .where(gt(statusLists.retiresAt, sql.placeholder('now'))).orderBy(asc(statusLists.closesAt)).prepare()
+  const ofList = eq(revokedStatuses.list, sql.placeholder('list'))
+  const revoked = connection.select({ index: revokedStatuses.index }).from(revokedStatuses).where(ofList).prepare()
+  const countRevoked = connection.select({ count: sql<number>`count(*)` }).from(revokedStatuses).where(ofList).prepare()
+  const deleteRetired = connection.delete(statusLists).where(and(lte(statusLists.retiresAt, sql.placeholder('now')), lte(statusLists.closesAt, sql.placeholder('now')))).prepare()
+
+  return {
+    /** How many tokens a list has room for. */
+    capacity: CAPACITY,
+
+    /** The ids of the lists in which some token may still be good. */
+    async live (now: number): Promise<string[]> {
+      return live.all({ now }).map(({ id }) => id)
+    },
+
+    /** How many bits of a list are set: another number whenever the list has changed. */
+    async countRevoked (list: string): Promise<number> {
+      return countRevoked.get({ list })!.count // there is a row, whatever is counted
+    },
+
+    /** The places in a list whose bits are set. */
+    async revoked (list: string): Promise<number[]> {
+      return revoked.all({ list }).map(({ index }) => index)
+    },
+
+    /** Forgets the lists of which every token has expired; gives back how many. */
+    prune: (now: number) => write(() => deleteRetired.run({ now }).changes)
+  }
+}

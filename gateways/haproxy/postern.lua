@@ -1,0 +1,50 @@
+-- Asks Postern whether a request may pass: "http-request lua.postern <address> <role>", "-" for any role.
+-- Sets txn.postern_status, txn.postern_challenge, and on a 200 the identity headers of the request.
+
+local PATIENCE_MILLISECONDS = 500 -- HAProxy 2.6 asks four times before it gives up
+local IDENTITY = { "x-auth-subject", "x-auth-session", "x-auth-roles", "x-auth-token-id" }
+local PASSED_ON = { "authorization", "origin", "access-control-request-method" }
+
+-- The question has no body, and of the client's headers only those that matter; all of them when one is sent twice,
+-- because Postern refuses two tokens.
+local function question(txn, postern)
+  local given = txn.http:req_get_headers()
+  local headers = {
+    ["host"] = { postern },
+    ["x-forwarded-for"] = { txn.f:src() },
+    ["x-forwarded-method"] = { txn.f:method() },
+    ["x-forwarded-uri"] = { txn.f:pathq() }
+  }
+  for _, name in ipairs(PASSED_ON) do
+    if given[name] then
+      local values = {}
+      for _, value in pairs(given[name]) do table.insert(values, value) end
+      headers[name] = values
+    end
+  end
+  return headers
+end
+
+local function verify(txn, postern, role)
+  txn:set_var("txn.postern_status", 503)
+  local query = role == "-" and "" or "?role=" .. role
+
+  local answer = core.httpclient():get({
+    url = "http://" .. postern .. "/verify" .. query,
+    headers = question(txn, postern),
+    timeout = PATIENCE_MILLISECONDS
+  })
+  if not answer then return end
+
+  if answer.status == 200 then
+    for _, name in ipairs(IDENTITY) do
+      if not answer.headers[name] then return end -- no answer of Postern's
+      txn.http:req_set_header(name, answer.headers[name][0])
+    end
+  end
+  local challenge = answer.headers["www-authenticate"]
+  if challenge then txn:set_var("txn.postern_challenge", challenge[0]) end
+  txn:set_var("txn.postern_status", answer.status)
+end
+
+core.register_action("postern", { "http-req" }, verify, 2)

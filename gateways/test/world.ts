@@ -1,0 +1,207 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer as createSocket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { build, createClock, signIn, signUp, signUpAdmin } from '../../test/helper.ts'
+import { start } from '../../test/processes.ts'
+import { fillIn } from './gateways.ts'
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import type { Gateway } from './gateways.ts'
+
+const HOUR_SECONDS = 3600
+const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455, section 1.3
+const PATIENCE_MILLISECONDS = 10_000
+
+/** What the service behind the gateways got of a request. */
+export interface Arrived {
+  method: string
+  url: string
+  headers: IncomingHttpHeaders
+  length: number
+  digest: string
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>
+
+/** Ports, a database in which a token has expired already, and a service that keeps what it gets. */
+export async function createWorld (t: Test) {
+  const folder = await openFolder(join(tmpdir(), 'postern-gateways-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+
+  const posternPort = await freePort()
+  const env = {
+    PORT: String(posternPort),
+    DATABASE_URL: `file:${folder}/postern.db`,
+    ISSUER: `http://127.0.0.1:${posternPort}`,
+    TRUST_PROXY: '127.0.0.1',
+    VERIFY_PREFLIGHT: 'allow',
+    LOG_LEVEL: 'info'
+  }
+  const past = await pastOf(t, env)
+  const service = await createService(t)
+
+  /** A session whose access token is good for two seconds. */
+  async function signInBriefly (t: Test) {
+    const server = await build(t, { env: { ...env, ACCESS_TOKEN_TTL: '2s' } })
+    return signIn(server, 'the-admin')
+  }
+
+  return { folder, env, posternPort, signInBriefly, ...past, ...service }
+}
+
+/** A new folder that Apache can read as whoever it makes itself. */
+async function openFolder (prefix: string): Promise<string> {
+  const folder = await mkdtemp(prefix)
+  await chmod(folder, 0o755)
+  return folder
+}
+
+/** Signs people up two hours ago, with the service's own code in the same database. */
+async function pastOf (t: Test, env: Record<string, string>) {
+  const { now } = createClock(Date.now() - 2 * HOUR_SECONDS * 1000)
+  const server = await build(t, { env, now })
+  const { access_token: expired } = await signUp(server)
+  await signUpAdmin(server, 'the-admin')
+  const secret = await server.clients.create('apache') ?? ''
+  const pem = server.keys.current().publicKey
+  await server.close()
+  return { expired, secret, pem }
+}
+
+async function createService (t: Test) {
+  const arrivals = new Map<unknown, Arrived>()
+
+  const service = createServer((request, response) => {
+    const digest = createHash('sha256')
+    let length = 0
+    request.on('data', (chunk: Buffer) => { digest.update(chunk); length += chunk.length })
+    request.on('end', () => {
+      arrivals.set(request.headers['x-test'], { ...describe(request), length, digest: digest.digest('hex') })
+      response.end()
+    })
+  })
+  service.on('upgrade', (request, socket) => {
+    arrivals.set(request.headers['x-test'], { ...describe(request), length: 0, digest: '' })
+    const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}${WEBSOCKET}`).digest('base64')
+    socket.end(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+  })
+  const servicePort = await listening(t, service)
+  return { arrivals, servicePort }
+}
+
+function describe ({ method = '', url = '', headers }: IncomingMessage) {
+  return { method, url, headers }
+}
+
+async function listening (t: Test, server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  return (server.address() as AddressInfo).port // it listens on a port
+}
+
+/** Something on Postern's port that takes connections and never says a word. */
+export async function createMute (t: Test, port: number) {
+  const sockets = new Set<{ destroy: () => void }>()
+  const mute = createSocket((socket) => { sockets.add(socket.on('error', () => {})) })
+  mute.listen(port, '127.0.0.1')
+  await once(mute, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    mute.close()
+  })
+}
+
+/** A port that nobody listens on; whoever is told it should be quick. */
+export async function freePort (): Promise<number> {
+  const server = createSocket().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // it listens on a port
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Runs a gateway with the configuration that is shipped for it, until the test ends; gives its port. */
+export async function run (t: Test, { name, configuration, beside = [], prepare }: Gateway, { folder: parent, posternPort, servicePort, secret, pem }: World): Promise<number> {
+  const folder = await openFolder(join(parent, 'gateway-'))
+  const ports = { postern: posternPort, service: servicePort, gateway: await freePort() }
+  const words = { CLIENT_SECRET: secret, '/var/cache/nginx-postern': join(folder, 'cache'), 'LuaRoot /etc/apache2': `LuaRoot ${folder}` }
+  const files = [configuration, ...beside].map((file) => ({ file, to: join(folder, basename(file)) }))
+  for (const { file, to } of files) await fillIn(file, to, ports, words)
+  for (const file of ['postern.pem', 'postern-next.pem']) await writeFile(join(folder, file), pem)
+
+  const child = start(t, { cwd: folder, command: await prepare(folder, files[0]!.to, ports) })
+  await Promise.race([
+    isThere(ports.gateway),
+    child.ends().then(async (code) => { throw new Error(`${name} ended with ${code}: ${await readFile(join(folder, 'error.log'), 'utf8').catch(() => '')}`) })
+  ])
+  return ports.gateway
+}
+
+/** Waits until somebody listens. */
+async function isThere (port: number) {
+  const end = Date.now() + PATIENCE_MILLISECONDS
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const isOpen = await once(socket, 'connect').then(() => true, () => false)
+    socket.destroy()
+    if (isOpen) return
+    if (Date.now() > end) throw new Error(`nobody listens on port ${port}`)
+    await sleep(20)
+  }
+}
+
+export interface Asked {
+  method?: string
+  token?: string
+  headers?: Record<string, string | string[]>
+  body?: Buffer
+  /** Sends the body without saying how long it is. */
+  isChunked?: boolean
+}
+
+/** Sends a request with its path as it is written; gives the answer, and what of it arrived at the service behind. */
+export async function ask ({ arrivals }: World, port: number, path: string, { method = 'GET', token, headers = {}, body, isChunked = false }: Asked = {}) {
+  const id = randomUUID()
+  const sent = request({
+    port,
+    host: '127.0.0.1',
+    method,
+    path,
+    agent: false,
+    headers: {
+      'x-test': id,
+      ...token !== undefined && { authorization: `Bearer ${token}` },
+      ...body && !isChunked && { 'content-length': body.length },
+      ...headers
+    }
+  })
+  if (isChunked) sent.write('')
+  sent.end(body)
+
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    sent.on('response', resolve)
+    sent.on('upgrade', (response: IncomingMessage, socket) => { socket.destroy(); resolve(response) })
+    sent.on('error', reject)
+  })
+  const response = await answered
+  const text = response.statusCode === 101 ? '' : await textOf(response)
+  return { status: response.statusCode ?? 0, headers: response.headers, challenges: challengesOf(response), text, arrived: arrivals.get(id) }
+}
+
+async function textOf (response: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  return text
+}
+
+function challengesOf ({ rawHeaders }: IncomingMessage): string[] {
+  return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'www-authenticate')
+}

@@ -1,0 +1,25 @@
+import { Type } from 'typebox'
+
+/** RFC 7662, section 2.1, and RFC 7009, section 2.1. Parameters that are not known are ignored, as RFC 6749 wants it. */
+export const TokenRequest = Type.Object({
+  token: Type.String({ minLength: 1, maxLength: 8192, examples: ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIs…'] }),
+  token_type_hint: Type.Optional(Type.String({ examples: ['access_token', 'refresh_token'] }))
+})
+
+/** RFC 7662, section 2.2. */
+export const Introspection = Type.Object({
+  active: Type.Boolean(),
+  token_type: Type.Optional(Type.String({ examples: ['Bearer'] })),
+  iss: Type.Optional(Type.String()),
+  aud: Type.Optional(Type.String()),
+  sub: Type.Optional(Type.String()),
+  client_id: Type.Optional(Type.String()),
+  iat: Type.Optional(Type.Integer()),
+  exp: Type.Optional(Type.Integer()),
+  jti: Type.Optional(Type.String()),
+  sid: Type.Optional(Type.String()),
+  roles: Type.Optional(Type.Array(Type.String())),
+  auth_time: Type.Optional(Type.Integer())
+})
+
+export const Revoked = Type.Null({ description: 'The token is not good, whether or not it was before' })

@@ -1,0 +1,89 @@
+import t from 'tap'
+import { build, databaseUrl, signIn, signUp } from './helper.ts'
+import { CLI, run } from './processes.ts'
+import type { Test } from 'tap'
+
+/** A running service, and the command line on the same database: `cli('keys list')`. */
+async function buildWithCli (t: Test) {
+  const env = { DATABASE_URL: databaseUrl(t) }
+  const server = await build(t, { env })
+  return { server, env, cli: (words: string, more = {}) => run([...CLI, ...words.split(' ')], { env: { ...env, ...more } }) }
+}
+
+t.test('keys', async (t) => {
+  t.test('are rotated: the next one is published by the running service, and does not sign yet', async (t) => {
+    const { server, cli } = await buildWithCli(t)
+    const { kid: signing } = server.keys.current()
+
+    const rotated = await cli('keys rotate')
+    const listed = await cli('keys list')
+
+    const next = rotated.stdout.trim()
+    t.equal(rotated.code, 0)
+    t.same((await server.inject({ url: '/.well-known/jwks.json' })).json().keys.map(({ kid }: { kid: string }) => kid), [signing, next])
+    t.equal(server.keys.current().kid, signing)
+    t.match(listed.stdout, new RegExp(`^${signing}\tES256\tsigns\t\\S+Z\t\\S+Z\n${next}\tES256\t-\t\\S+Z\t-\n$`))
+  })
+
+  t.test('sign at once with --now', async (t) => {
+    const { server, cli } = await buildWithCli(t)
+
+    const { stdout } = await cli('keys rotate --now')
+
+    t.equal(server.keys.current().kid, stdout.trim())
+  })
+
+  t.test('are burnt: the running service refuses what they signed at the next request', async (t) => {
+    const { server, cli } = await buildWithCli(t)
+    const ada = await signUp(server, { username: 'ada' })
+    const { kid } = server.keys.current()
+
+    const [burnt, unknown, none] = [await cli(`keys burn --kid ${kid}`), await cli('keys burn nothing'), await cli('keys burn')]
+
+    t.match(burnt, { code: 0, stdout: 'burnt\n' })
+    t.match(unknown, { code: 1, stderr: 'There is no key "nothing".\n' })
+    t.match(none, { code: 1, stderr: 'There is no key "".\n' })
+    t.equal((await ada.inject({ url: '/secret' })).statusCode, 401)
+    t.equal((await (await signIn(server, 'ada')).inject({ url: '/secret' })).statusCode, 200)
+  })
+
+  t.test('are exported as a JWK set and as PEM, without their private parts', async (t) => {
+    const { server, cli } = await buildWithCli(t)
+
+    const [set, pem] = await Promise.all([cli('keys export'), cli('keys export --pem')])
+
+    t.same(JSON.parse(set.stdout), server.keys.jwks())
+    t.equal(pem.stdout, server.keys.current().publicKey)
+  })
+
+  t.test('are no pairs with HS256, so there is nothing to rotate', async (t) => {
+    const { cli } = await buildWithCli(t)
+
+    const refused = await cli('keys rotate', { DATABASE_URL: 'file::memory:', JWT_ALGORITHM: 'HS256', JWT_SECRET: 'a secret of more than thirty-two bytes' })
+
+    t.match(refused, { code: 1, stderr: /^HS256 has one key/ })
+  })
+})
+
+t.test('clients are made with a secret that lets them in, listed, and deleted', async (t) => {
+  const { server, cli } = await buildWithCli(t)
+  const introspect = (secret: string) => server.inject({
+    method: 'POST',
+    url: '/oauth/introspect',
+    headers: { authorization: `Basic ${Buffer.from(`gateway:${secret}`).toString('base64')}` },
+    payload: { token: 'x' }
+  })
+
+  const made = await cli('clients create gateway')
+  const [, secret = ''] = made.stdout.trim().split('\t')
+  t.equal((await introspect(secret)).statusCode, 200)
+
+  const [again, odd, listed] = await Promise.all([cli('clients create gateway'), cli('clients create a:b'), cli('clients list')])
+  t.match(again, { code: 1, stderr: 'There is a client "gateway" already.\n' })
+  t.match(odd, { code: 1, stderr: /^A client's id is of letters/ })
+  t.match(listed.stdout, /^gateway\t\S+Z\n$/)
+
+  t.match(await cli('clients delete gateway'), { code: 0, stdout: 'deleted\n' })
+  t.match(await cli('clients delete gateway'), { code: 1, stderr: 'There is no client "gateway".\n' })
+  t.equal((await introspect(secret)).statusCode, 401)
+})

@@ -1,0 +1,107 @@
+import { createPublicKey, verify } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import { build, createClock, signUp } from '../helper.ts'
+import type { JsonWebKey } from 'node:crypto'
+
+const ROTATION_SECONDS = 600
+const PREPUBLISH_SECONDS = 100
+const TTL_SECONDS = 250
+const RUNS = 50
+
+type Tokens = Awaited<ReturnType<typeof signUp>>
+
+/** A JWK set as it was served, until it was `replacedAt`. */
+interface Copy { keys: JsonWebKey[], replacedAt: number }
+
+const clock = createClock()
+const server = await build(t, {
+  env: { KEY_ROTATION: `${ROTATION_SECONDS}s`, KEY_PREPUBLISH: `${PREPUBLISH_SECONDS}s`, ACCESS_TOKEN_TTL: `${TTL_SECONDS}s`, SESSION_MAX_AGE: '30m', DOCS: 'off' },
+  now: clock.now
+})
+const { accessTokens, keys } = server
+
+/** How long nothing happens: anything, and often the spans in which things go wrong by a second. */
+const pause = fc.oneof(
+  fc.integer({ min: 1, max: ROTATION_SECONDS }),
+  fc.constantFrom(...[PREPUBLISH_SECONDS, TTL_SECONDS, ROTATION_SECONDS - PREPUBLISH_SECONDS].flatMap((span) => [span - 1, span, span + 1]))
+)
+const deed = fc.oneof(pause, fc.constantFrom('housekeeping', 'rotation', 'prune', 'login', 'login', 'refresh'))
+
+t.test('A token that was signed here and not revoked', async (t) => {
+  t.test('is verified by others, at every moment of its life, against a JWK set that is not as old as KEY_PREPUBLISH', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(deed, { minLength: 5, maxLength: 60 }), async (deeds) => {
+      await startWithOneKey()
+      const verifier = createVerifier()
+      let ada = await signUp(server)
+      verifier.receives(ada.access_token)
+
+      for (const deed of deeds) {
+        if (typeof deed === 'number') clock.advance(deed)
+        else if (deed === 'housekeeping') await keys.rotateWhenDue()
+        else if (deed === 'rotation') await keys.rotate()
+        else if (deed === 'prune') await server.db.signingKeys.prune(clock.now())
+        else {
+          ada = await (deed === 'login' ? signUp(server) : refreshed(ada))
+          verifier.receives(ada.access_token)
+        }
+        verifier.checks()
+      }
+    }), { numRuns: RUNS })
+  })
+})
+
+async function startWithOneKey () {
+  await keys.rotate(clock.now())
+  clock.advance(TTL_SECONDS)
+  await server.db.signingKeys.prune(clock.now())
+  if (keys.all().length !== 1) throw new Error(`${keys.all().length} keys`)
+}
+
+/** The next tokens, or those of a new session where the old one is too old. */
+async function refreshed (tokens: Tokens): Promise<Tokens> {
+  const response = await tokens.refresh()
+  return response.statusCode === 200 ? { ...await signUp(server), ...response.json(), refresh: (token = response.json().refresh_token) => tokens.refresh(token) } : signUp(server)
+}
+
+/** Somebody with every copy of the JWK set that a cache may hold, who knows nothing else. */
+function createVerifier () {
+  let copies: Copy[] = []
+  let tokens: string[] = []
+  const checked = new Map<string, string>()
+
+  /** Whether a token is good by a copy; its signature is checked once with each key. */
+  function assertGood (token: string, copy: Copy) {
+    const { kid } = read(token, 0)
+    const key = copy.keys.find((key) => key.kid === kid)
+    if (!key) throw new Error(`a copy lacks the key ${kid} of a token that lives`)
+    if (checked.get(token) === key.x) return
+    const content = token.slice(0, token.lastIndexOf('.'))
+    const signature = Buffer.from(token.slice(content.length + 1), 'base64url')
+    if (!verify('sha256', Buffer.from(content), { key: createPublicKey({ key, format: 'jwk' }), dsaEncoding: 'ieee-p1363' }, signature)) throw new Error('a token has a wrong signature')
+    checked.set(token, key.x!)
+  }
+
+  return {
+    receives: (token: string) => { tokens.push(token) },
+
+    checks () {
+      const { keys: served } = keys.jwks()
+      const latest = copies.at(-1)
+      if (latest?.keys !== served) {
+        if (latest) latest.replacedAt = clock.now()
+        copies.push({ keys: served, replacedAt: Infinity })
+      }
+      copies = copies.filter(({ replacedAt }) => replacedAt > clock.now() - PREPUBLISH_SECONDS * 1000)
+      tokens = tokens.filter((token) => read(token, 1).exp * 1000 > clock.now())
+      for (const token of tokens) {
+        accessTokens.verify(token)
+        for (const copy of copies) assertGood(token, copy)
+      }
+    }
+  }
+}
+
+function read (token: string, part: 0 | 1) {
+  return JSON.parse(Buffer.from(token.split('.')[part]!, 'base64url').toString())
+}
