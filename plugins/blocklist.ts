@@ -36,6 +36,8 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
     lastRevision = revision
   }
 
+  catchUp(db.revision()) // a million of them take seconds: now, not while somebody waits
+
   fastify.decorate('blocklist', {
     has (id) {
       const revision = db.revision()
