@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { AjvCompiler } from '@fastify/ajv-compiler'
 import autoload from '@fastify/autoload'
 import { LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import { refuseAddress, refuseConnection } from './plugins/errors.ts'
-import type { BuildCompilerFromPool, RouteDefinition } from '@fastify/ajv-compiler'
+import { compilersFactory } from './schema-compilers.ts'
 import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyHttpOptions, FastifyPluginAsync } from 'fastify'
 import type { Clock } from './plugins/clock.ts'
@@ -13,9 +12,6 @@ import type { Config } from './plugins/config.ts'
 
 const KIB = 1024
 const SECOND = 1000
-
-/** Without the check of schemas against the schema of schemas: TypeBox makes them, and it takes 50 ms of each start. */
-const FAST_START = { meta: false, validateSchema: false }
 
 export interface AppOptions {
   config: Config
@@ -37,8 +33,7 @@ export function options (config: Config): FastifyHttpOptions<Server> {
     frameworkErrors: refuseAddress,
     return503OnClosing: false, // plugins/graceful-close.ts refuses in the shape of every other refusal
     clientErrorHandler: refuseConnection,
-    ajv: { customOptions: { allErrors: true, coerceTypes: false, removeAdditional: false, ...FAST_START } },
-    schemaController: { compilersFactory: { buildValidator } }
+    schemaController: { compilersFactory }
   }
 }
 
@@ -48,14 +43,6 @@ function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
   return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
 }
 
-const compilers = AjvCompiler()
-
-/** Nothing in a body is coerced; a query string is all text, so there numbers are read as numbers. */
-const buildValidator = ((externalSchemas: object, { customOptions }: { customOptions: object }) => {
-  const compile = (options: object) => compilers(externalSchemas as never, { customOptions: options as never })
-  return (route: RouteDefinition) => compile(route.httpPart === 'querystring' ? { ...customOptions, coerceTypes: true } : customOptions)(route as never)
-}) as BuildCompilerFromPool // the package's types say a schema where Fastify hands over a part of a route, and mix two kinds of options
-
 /** All but the routes: what the command line works with. */
 export const core = fp<AppOptions>(async (fastify, options) => {
   await fastify.register(autoload, { dir: fileURLToPath(new URL('plugins', import.meta.url)), options, encapsulate: false })
@@ -64,7 +51,6 @@ export const core = fp<AppOptions>(async (fastify, options) => {
 const app: FastifyPluginAsync<AppOptions> = async (fastify, options) => {
   await fastify.register(core, options)
   await fastify.register(autoload, { dir: fileURLToPath(new URL('routes', import.meta.url)), ignorePattern: /schemas\.ts$/ })
-  fastify.refuseOtherMethods()
 }
 
 export default fp(app, { name: 'postern' })

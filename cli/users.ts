@@ -1,9 +1,10 @@
-import { Type } from 'typebox'
-import { Errors } from 'typebox/value'
+import { Ajv } from 'ajv'
+import { Type } from '#type'
 import { Registration } from '../routes/auth/schemas.ts'
 import { Role } from '../routes/schemas.ts'
 import { askForPassword } from './password.ts'
 import { onService, onUser, refuse } from './service.ts'
+import type { ErrorObject } from 'ajv'
 import type { Command } from 'commander'
 import type { Static } from 'typebox'
 import type { User } from '../plugins/db.ts'
@@ -24,8 +25,7 @@ export function addUsers (cli: Command) {
     .action(async ({ role: roles, ...names }: Omit<Static<typeof NewAccount>, 'password'>) => {
       if (names.username === undefined && names.email === undefined) refuse('Say who: give --username, --email or both.')
       const registration = { ...names, password: await askForPassword() }
-      const [fault] = Errors(NewAccount, { ...registration, role: roles })
-      if (fault) refuse(`The ${fault.instancePath.split('/')[1]} ${fault.keyword === 'pattern' ? 'has characters that are not allowed in one' : fault.message}.`)
+      assertFit({ ...registration, role: roles })
       await onService(async ({ accounts }) => console.log(toLine(await accounts.create(registration, roles))))
     })
 
@@ -59,6 +59,13 @@ export function addUsers (cli: Command) {
     .description('delete every account, administrators too')
     .requiredOption('--yes', 'say that you mean it')
     .action(() => onService(async ({ db }) => console.log(`accounts deleted: ${await db.users.removeAll()}`)))
+}
+
+function assertFit (account: object) {
+  const ajv = new Ajv({ meta: false, validateSchema: false, formats: { password: true } })
+  if (ajv.validate(NewAccount, account)) return
+  const [{ instancePath, keyword, message }] = ajv.errors as [ErrorObject] // it stops at the first
+  refuse(`The ${instancePath.split('/')[1]} ${keyword === 'pattern' ? 'has characters that are not allowed in one' : message?.replace('NOT', 'not')}.`)
 }
 
 function toLine ({ id, username, email, roles, disabled, createdAt }: User): string {

@@ -1,10 +1,10 @@
-import { parse as parseMilliseconds } from '@lukeed/ms'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { envSchema } from 'env-schema'
+import { parse as parseMilliseconds } from '@lukeed/ms'
+import { Ajv } from 'ajv'
 import fp from 'fastify-plugin'
-import { Type } from 'typebox'
-import type { Ajv } from 'ajv'
+import { Type } from '#type'
+import type { ErrorObject } from 'ajv'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Static } from 'typebox'
 
@@ -106,21 +106,13 @@ export function readConfig (environment: Record<string, string | undefined>) {
   }
 }
 
-function validated (environment: Record<string, string | undefined>) {
-  const data = Object.fromEntries(Object.entries(environment).filter(([, value]) => value))
-  try {
-    return envSchema<Static<typeof Environment>>({ schema: { ...Environment }, data, env: false, ajv: { customOptions: withFormats } })
-  } catch (cause) {
-    // `errors` is what env-schema documents for a refused environment; each points to a variable
-    const [{ instancePath }] = (cause as { errors: [{ instancePath: string }] }).errors
-    const name = instancePath.slice(1) as keyof typeof Environment.properties
-    throw wrongSetting(name, data[name])
-  }
-}
-
-function withFormats (ajv: Ajv): Ajv {
-  for (const [name, isValid] of Object.entries(formats)) ajv.addFormat(name, isValid)
-  return ajv
+function validated (environment: Record<string, string | undefined>): Static<typeof Environment> {
+  const settings: Record<string, unknown> = Object.fromEntries(Object.entries(environment).filter(([, value]) => value))
+  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, formats, meta: false, validateSchema: false, code: { optimize: false } })
+  if (ajv.validate<Static<typeof Environment>>(Environment, settings)) return settings
+  const [{ instancePath }] = ajv.errors as [ErrorObject] // it stops at the first
+  const name = instancePath.slice(1) as keyof typeof Environment.properties
+  throw wrongSetting(name, environment[name])
 }
 
 function wrongSetting (name: keyof typeof Environment.properties, value: string | undefined): Error {

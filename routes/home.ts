@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '#type'
 import manifest from '../package.json' with { type: 'json' }
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 

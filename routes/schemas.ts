@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '#type'
 import type { Static } from 'typebox'
 
 /** No control characters and no halves of characters. */
