@@ -46,7 +46,8 @@ export function sessionsRepository (connection: Connection, write: Write) {
   const stillSignedIn = connection.select({ id: users.id }).from(users).where(and(
     eq(users.id, sql.placeholder('userId')),
     eq(users.disabled, false),
-    eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt'))
+    eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt')),
+    sql`json(${users.roles}) = ${sql.placeholder('roles')}`
   )).prepare()
   const byId = connection.select().from(sessions).innerJoin(users, eq(users.id, sessions.userId)).where(eq(sessions.id, id)).prepare()
   const ofUser = connection.select().from(sessions)
@@ -63,10 +64,10 @@ export function sessionsRepository (connection: Connection, write: Write) {
   return {
     /**
      * Starts a session for a user whose password was just right.
-     * Gives undefined, and starts none, when the account was disabled or deleted or its password changed meanwhile.
+     * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
      */
-    add: (session: NewSession, { passwordChangedAt }: User) => write(() => {
-      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt })) return insert(session)
+    add: (session: NewSession, { passwordChangedAt, roles }: User) => write(() => {
+      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt, roles: JSON.stringify(roles) })) return insert(session)
     }),
 
     /**

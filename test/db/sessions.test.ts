@@ -28,6 +28,11 @@ t.test('sessions.add', async (t) => {
     t.equal(await begin('disabled'), undefined)
     await users.update('a', { disabled: false })
     t.match(await begin('enabled'), { id: 'enabled' })
+    await users.update('a', { roles: ['admin'] })
+    t.equal(await begin('with the roles of before'), undefined)
+    await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: ['admin'], createdAt: 0 }) // so that one remains
+    await users.update('a', { roles: [] })
+    t.match(await begin('with the same roles again'), { id: 'with the same roles again' })
     await users.changePassword({ ...user, passwordHash: 'the same password' }, 'new hash', '', SECOND)
     t.equal(await begin('after a change'), undefined)
     await users.remove('a')
