@@ -11,3 +11,8 @@ export function usernameKey (username: string): string {
 export function emailKey (email: string): string {
   return email.trim().toLowerCase().normalize('NFC')
 }
+
+/** The form in which what a person signs in with is compared: an e-mail address has an @, a username has none. */
+export function loginKey (login: string): string {
+  return login.includes('@') ? emailKey(login) : usernameKey(login)
+}

@@ -19,12 +19,15 @@ export interface Rotation {
   idleLifetime: number
   maxAge: number
   accessLifetime: number
+  /** How many access tokens of one session may be good at the same time. */
+  mostLiveTokens: number
 }
 
-/** `current` is the session and its user as they are now; a `reused` token has ended its session. */
+/** The session and its user as they are now. A `reused` token has ended its session, one that is too `crowded` till the time `until` is as it was. */
 export type RotationOutcome =
   | { outcome: 'rotated' | 'repeated', session: Session, user: User }
   | { outcome: 'reused', session: Session }
+  | { outcome: 'crowded', until: number }
   | { outcome: 'expired' | 'unknown' }
 
 /** Stores a session inside a deed, with a place in a status list for its first token. */
@@ -46,7 +49,8 @@ export function sessionsRepository (connection: Connection, write: Write) {
   const stillSignedIn = connection.select({ id: users.id }).from(users).where(and(
     eq(users.id, sql.placeholder('userId')),
     eq(users.disabled, false),
-    eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt'))
+    eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt')),
+    sql`json(${users.roles}) = ${sql.placeholder('roles')}`
   )).prepare()
   const byId = connection.select().from(sessions).innerJoin(users, eq(users.id, sessions.userId)).where(eq(sessions.id, id)).prepare()
   const ofUser = connection.select().from(sessions)
@@ -56,40 +60,43 @@ export function sessionsRepository (connection: Connection, write: Write) {
     lastUsedAt: sql`${now}`,
     expiresAt: sql`min(${now} + ${sql.placeholder('idleLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')})`,
     accessExpiresAt: sql`max(${sessions.accessExpiresAt}, cast(min(${now} + ${sql.placeholder('accessLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')}) / 1000 as integer) * 1000)`
-  }).where(and(eq(sessions.id, id), eq(sessions.generation, sql.placeholder('generation')), gt(sessions.expiresAt, now))).prepare()
+  }).where(and(eq(sessions.id, id), eq(sessions.generation, sql.placeholder('generation')), gt(sessions.expiresAt, now))).returning().prepare()
   const keepEntries = connection.update(sessions).set({ statusEntries: sql`${sql.placeholder('statusEntries')}` }).where(eq(sessions.id, id)).prepare()
   const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
 
   return {
     /**
      * Starts a session for a user whose password was just right.
-     * Gives undefined, and starts none, when the account was disabled or deleted or its password changed meanwhile.
+     * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
      */
-    add: (session: NewSession, { passwordChangedAt }: User) => write(() => {
-      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt })) return insert(session)
+    add: (session: NewSession, { passwordChangedAt, roles }: User) => write(() => {
+      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt, roles: JSON.stringify(roles) })) return insert(session)
     }),
 
     /**
      * Trades generation `generation` of a session for the next one, by compare and swap. A token that lost a race
      * (one generation behind, inside the grace) repeats the winner's answer; any other old one ends the session.
+     * Each rotation costs what the session's live tokens cost, so there are no more of them than `mostLiveTokens`.
      */
     rotate: (id: string, generation: number, rotation: Rotation) => write((): RotationOutcome => {
-      const { changes } = advance.run({ id, generation, ...rotation })
       const found = byId.get({ id })
       if (!found) return { outcome: 'unknown' }
 
-      const { sessions: session, users: user } = found
-      if (changes === 1) {
-        const live = session.statusEntries.filter(({ until }) => until > rotation.now)
+      const { sessions: before, users: user } = found
+      const live = before.statusEntries.filter(({ until }) => until > rotation.now)
+      if (before.generation === generation && live.length >= rotation.mostLiveTokens) return { outcome: 'crowded', until: Math.min(...live.map(({ until }) => until)) }
+
+      const session = advance.get({ id, generation, ...rotation })
+      if (session) {
         session.statusEntries = [...live, placeFor(session.accessExpiresAt, rotation.now)]
         keepEntries.run({ id, statusEntries: JSON.stringify(session.statusEntries) })
         return { outcome: 'rotated', session, user }
       }
-      if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
-      if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, user }
+      if (before.expiresAt <= rotation.now) return { outcome: 'expired' }
+      if (before.generation === generation + 1 && rotation.now - before.lastUsedAt < rotation.grace) return { outcome: 'repeated', session: before, user }
 
       end.one(id)
-      return { outcome: 'reused', session }
+      return { outcome: 'reused', session: before }
     }),
 
     /** By id. */

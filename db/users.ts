@@ -1,6 +1,6 @@
 import { and, asc, eq, ne, or, sql } from './drizzle.ts'
 import { sessionEndings } from './ending.ts'
-import { emailKey, usernameKey } from './names.ts'
+import { emailKey, loginKey, usernameKey } from './names.ts'
 import { sessions, users } from './schema.ts'
 import { sessionInsert } from './sessions.ts'
 import type { Connection } from './index.ts'
@@ -62,8 +62,11 @@ export function usersRepository (connection: Connection, write: Write) {
 
     /** By what a person signs in with: a username, or an e-mail address (no username has an @). */
     async find (login: string): Promise<User | undefined> {
-      return login.includes('@') ? byEmail.get({ key: emailKey(login) }) : byUsername.get({ key: usernameKey(login) })
+      return (login.includes('@') ? byEmail : byUsername).get({ key: loginKey(login) })
     },
+
+    /** The form in which what a person signs in with is compared, whether or not there is such an account. */
+    keyOf: loginKey,
 
     /** Makes an account. */
     add: (user: NewUser) => write(() => insert(user)),

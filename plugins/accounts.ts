@@ -83,7 +83,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
 
     async identify (login, password, request) {
       const user = await db.users.find(login)
-      const isRight = await isPasswordOf(user, password, user?.id ?? login.toLowerCase(), request)
+      const isRight = await isPasswordOf(user, password, user?.id ?? db.users.keyOf(login), request)
       if (!user || !isRight) throw problem('invalid_credentials')
       if (passwords.isOutdated(user.passwordHash)) await rehash(user, password)
       return user

@@ -7,6 +7,9 @@ import type { Socket } from 'node:net'
 import type { Static } from 'typebox'
 import type { Problem, ProblemCode } from './problem.ts'
 
+/** A body of 16 KiB can have some thousand faults, and the answer to it should not be ten times as long. */
+const MOST_FAULTS = 20
+
 interface Thrown extends FastifyError {
   detail?: string
   headers?: Record<string, string>
@@ -52,7 +55,7 @@ function handleError (thrown: Thrown | null | undefined, request: FastifyRequest
 
   const challenge = challengeOf(codeOf(error))
   if (challenge) reply.header('www-authenticate', challenge)
-  if (error.validation) problem.errors = error.validation.map(pointed)
+  if (error.validation) problem.errors = error.validation.slice(0, MOST_FAULTS).map(pointed)
   return reply.code(status).headers(error.headers ?? {}).type('application/problem+json').send(problem)
 }
 
@@ -69,7 +72,8 @@ function problemOf (error: Partial<Thrown>): Static<typeof Problem> {
 
 /** Answers an address that the router cannot read. No hook runs for it, so what hooks add to other answers is added here. */
 export function refuseAddress (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  request.server.errorHandler(error, request, reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' }))
+  const { errorHandler, securityHeaders } = request.server
+  errorHandler(error, request, reply.headers({ ...securityHeaders, 'x-request-id': request.id }))
 }
 
 /** Answers what never became a request (broken HTTP, headers too large or too slow) in the shape of every other refusal. */

@@ -20,7 +20,7 @@ declare module 'fastify' {
 /** Bounds how often passwords can be tried. */
 export interface Limits {
   /**
-   * A route hook for whatever takes a password or makes an account: counts requests by client address, IPv6 by /64.
+   * A route hook for whatever takes a password, makes an account or tells whether a name is taken: counts requests by client address, IPv6 by /64.
    * @throws `rate_limited`
    */
   address: preHandlerAsyncHookHandler

@@ -5,8 +5,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyPluginAsync } from 'fastify'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** What every answer has that may reach a browser. */
+    securityHeaders: Record<string, string>
+  }
   interface FastifyContextConfig {
-    /** True on a route that no browser asks: it needs no headers for one. */
+    /** True on a route that no browser asks: what it lets through needs no headers for one. */
     isForGateways?: boolean
     /** False on a route that answers OPTIONS itself, and no browser (@fastify/cors reads it). */
     cors?: false
@@ -21,6 +25,7 @@ const securityHeaders: FastifyPluginAsync = async (fastify) => {
     'cache-control': 'no-store' // what is answered here is for one caller; a route that means otherwise says so
   }
 
+  fastify.decorate('securityHeaders', headers)
   fastify.addHook('onRequest', (request, reply, done) => {
     if (request.routeOptions.config.isForGateways) reply.header('cache-control', 'no-store')
     else reply.headers(headers)
@@ -42,7 +47,7 @@ const securityHeaders: FastifyPluginAsync = async (fastify) => {
 function helmetHeaders (): Record<string, string> {
   const headers: Record<string, string> = {}
   const setHeaders = helmet({
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] } },
     xFrameOptions: { action: 'deny' }
   })
   const response = { removeHeader () {}, setHeader (name: string, value: string) { headers[name.toLowerCase()] = value } }

@@ -6,6 +6,9 @@ import type { NewSession, Session, User } from './db.ts'
 const ID_BYTES = 16
 const USER_AGENT_LENGTH = 256
 
+/** Of one session: with tokens that live for 15 minutes, a refresh every four seconds. */
+const MOST_LIVE_TOKENS = 256
+
 declare module 'fastify' {
   interface FastifyInstance { sessions: Sessions }
 }
@@ -31,7 +34,8 @@ export interface Sessions {
   start: (user: User, request: FastifyRequest) => Promise<Tokens>
   /**
    * Trades a refresh token for the next one.
-   * @throws `wrong_token_type`, `invalid_token`, `token_expired` or `token_revoked`. A token used twice ends its session.
+   * @throws `wrong_token_type`, `invalid_token`, `token_expired` or `token_revoked`: a token used twice ends its session;
+   * or `rate_limited` when the session has very many access tokens that are still good.
    */
   refresh: (refreshToken: string, request: FastifyRequest) => Promise<Tokens>
   /**
@@ -52,6 +56,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
   const grace = config.refreshGraceSeconds * 1000
   const idleLifetime = config.refreshTokenTtlSeconds * 1000
   const maxAge = config.sessionMaxAgeSeconds * 1000
+  const mostLiveTokens = config.rateLimit ? MOST_LIVE_TOKENS : Infinity
 
   /** Access tokens expire on whole seconds, as their `exp` says it, and with their session at the latest. */
   function accessExpiry (time: number, createdAt: number): number {
@@ -106,7 +111,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     async refresh (refreshToken, { log, ip }) {
       const { sid, generation } = genuine(refreshToken)
       const time = now()
-      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime })
+      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime, mostLiveTokens })
 
       switch (result.outcome) {
         case 'rotated':
@@ -116,6 +121,8 @@ const sessions: FastifyPluginAsync = async (fastify) => {
         case 'reused':
           log.warn({ event: 'reuse_detected', user: result.session.userId, session: sid, generation, current: result.session.generation, ip }, 'a refresh token was used twice: its session is over')
           throw problem('token_revoked')
+        case 'crowded':
+          throw problem('rate_limited', { headers: { 'retry-after': String(secondsUntil(result.until)) } })
         case 'expired':
           throw problem('token_expired')
         case 'unknown':

@@ -21,7 +21,7 @@ const Verified = Type.Null({ description: 'Let the request through, with the hea
  * 200, 401, 403 or 503 and nothing else. What follows /verify/ in the address is cut off before routing (`options` in app.ts).
  */
 const verify: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { authenticate, config, isPreflight, problem } = fastify
+  const { authenticate, config, isPreflight, problem, securityHeaders } = fastify
   const identities = new WeakMap<object, Record<string, string>>()
 
   const letPreflightThrough: onRequestHookHandler = (request, reply, done) => {
@@ -45,7 +45,7 @@ const verify: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: answer as never, // is never reached: the hook of that name has answered
     errorHandler (error, request, reply) {
       const isRefusal = REFUSALS.has((error as FastifyError).code)
-      return fastify.errorHandler((isRefusal ? error : problem('not_verified', { cause: error })) as FastifyError, request, reply)
+      return fastify.errorHandler((isRefusal ? error : problem('not_verified', { cause: error })) as FastifyError, request, reply.headers(securityHeaders)) // gateways pass refusals on
     }
   } satisfies Omit<RouteOptions, 'method'>
 

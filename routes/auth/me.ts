@@ -25,10 +25,12 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: User }
     },
     config: { refusals: ['username_taken', 'email_taken'] },
-    onRequest: authenticate
+    onRequest: authenticate,
+    preHandler: limits.address // it tells which names are taken
   }, async (request) => {
     const user = await db.users.update(request.user.sub, request.body)
     if (!user) throw problem('token_revoked')
+    request.log.info({ event: 'account_changed', user: user.id, fields: Object.keys(request.body) }, 'account changed')
     return toUser(user)
   })
 

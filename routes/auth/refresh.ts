@@ -13,7 +13,7 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
       body: RefreshTokenBody,
       response: { 200: Tokens }
     },
-    config: { refusals: ['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type'] }
+    config: { refusals: ['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type', 'rate_limited'] }
   }, async (request) => {
     const token = presentedToken(request) ?? request.body?.refresh_token
     if (token === undefined) throw problem('missing_token')

@@ -12,7 +12,7 @@ async function prepare (t: Test) {
   const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
   const begin = (id: string, changes = {}) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, ...changes }, user)
   const rotate = (generation: number, seconds: number, id = 's') => sessions.rotate(id, generation, {
-    now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessLifetime: 15 * SECOND
+    now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessLifetime: 15 * SECOND, mostLiveTokens: 3
   })
   await begin('s')
   return { ...database, user, begin, rotate }
@@ -28,6 +28,11 @@ t.test('sessions.add', async (t) => {
     t.equal(await begin('disabled'), undefined)
     await users.update('a', { disabled: false })
     t.match(await begin('enabled'), { id: 'enabled' })
+    await users.update('a', { roles: ['admin'] })
+    t.equal(await begin('with the roles of before'), undefined)
+    await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: ['admin'], createdAt: 0 }) // so that one remains
+    await users.update('a', { roles: [] })
+    t.match(await begin('with the same roles again'), { id: 'with the same roles again' })
     await users.changePassword({ ...user, passwordHash: 'the same password' }, 'new hash', '', SECOND)
     t.equal(await begin('after a change'), undefined)
     await users.remove('a')
@@ -85,6 +90,25 @@ t.test('sessions.rotate', async (t) => {
 
     t.same(outcomes.map(({ outcome }) => outcome), ['rotated', ...Array(49).fill('repeated')])
     t.ok(outcomes.every((result) => 'session' in result && result.session.generation === 1))
+  })
+
+  t.test('lets a session have so many live tokens and no more, until one of them has expired', async (t) => {
+    const { sessions, rotate } = await prepare(t)
+    await rotate(0, 1)
+    await rotate(1, 2)
+    const before = await sessions.findById('s')
+
+    t.same(await rotate(2, 14.999), { outcome: 'crowded', until: 15 * SECOND })
+    t.same(await sessions.findById('s'), before)
+    t.match(await rotate(2, 15), { outcome: 'rotated', session: { generation: 3, statusEntries: { length: 3 } } })
+  })
+
+  t.test('ends a session that has so many, too, when an old token is used', async (t) => {
+    const { rotate } = await prepare(t)
+    await rotate(0, 1)
+    await rotate(1, 2)
+
+    t.match(await rotate(0, 3), { outcome: 'reused' })
   })
 
   t.test('knows no session that there is not', async (t) => {

@@ -164,6 +164,12 @@ t.test('A body', async (t) => {
     t.equal(errors.get(`/${'x'.repeat(64)}`), 'is not a known field')
   })
 
+  t.test('that has more than 20 faults is answered with the first 20', async (t) => {
+    const faults = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 0]))
+
+    t.equal((await register(faults)).json().errors.length, 20)
+  })
+
   t.test('that is no object is answered with a pointer to the whole', async (t) => {
     t.match((await register('[]')).json().errors, [{ pointer: '', detail: 'must be object' }])
   })

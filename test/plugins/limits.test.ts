@@ -57,7 +57,7 @@ t.test('RATE_LIMIT_ADDRESS', async (t) => {
     t.equal(await statusFor('192.0.2.4'), 401)
   })
 
-  t.test('counts everything together that takes a password or makes an account, and nothing else', async (t) => {
+  t.test('counts everything together that takes a password, makes an account or tells whether a name is taken, and nothing else', async (t) => {
     const ada = await signUp(server)
     const change = { current_password: PASSWORD, new_password: PASSWORD }
 
@@ -65,6 +65,7 @@ t.test('RATE_LIMIT_ADDRESS', async (t) => {
     t.equal((await server.inject({ method: 'POST', url: '/auth/register', payload: { username: 'bea', password: PASSWORD } })).statusCode, 429)
     t.equal((await ada.inject({ method: 'POST', url: '/auth/password', payload: change })).statusCode, 429)
     t.equal((await ada.inject({ method: 'DELETE', url: '/auth/me', payload: { password: PASSWORD } })).statusCode, 429)
+    t.equal((await ada.inject({ method: 'PATCH', url: '/auth/me', payload: { username: 'bea' } })).statusCode, 429)
     t.equal((await ada.inject({ url: '/secret' })).statusCode, 200)
     t.equal((await ada.refresh()).statusCode, 200)
     t.equal((await ada.inject({ method: 'POST', url: '/auth/logout' })).statusCode, 204)
@@ -127,6 +128,21 @@ t.test('RATE_LIMIT_ACCOUNT', async (t) => {
   t.test('does not tell who has an account', async (t) => {
     t.equal((await login('192.0.2.1', wrong({ username: 'nobody' }))).statusCode, 401)
     t.equal((await login('192.0.2.2', wrong({ username: 'Nobody' }))).statusCode, 429)
+  })
+
+  t.test('counts every spelling of a name as one, whether or not somebody has it', async (t) => {
+    await signUp(server, { username: 'fay' })
+
+    for (const [spelling, name] of [['\uff26\uff21\uff39', 'fay'], ['\uff27\uff35\uff33', 'gus']] as const) { // the first in full width
+      await login('192.0.2.1', wrong({ username: spelling }))
+      t.equal((await login('192.0.2.2', wrong({ username: name }))).statusCode, 429, name)
+    }
+  })
+
+  t.test('counts an e-mail address with a space before it as the same, though nobody has it', async (t) => {
+    await login('192.0.2.1', wrong({ email: ' hal@example.com' }))
+
+    t.equal((await login('192.0.2.2', wrong({ email: 'Hal@example.com' }))).statusCode, 429)
   })
 
   t.test('does not count right passwords', async (t) => {

@@ -15,6 +15,8 @@ t.test('Every answer', async (t) => {
     ['304', async () => server.inject({ url: '/.well-known/jwks.json', headers: { 'if-none-match': String((await server.inject({ url: '/.well-known/jwks.json' })).headers.etag) } })],
     ['400', () => server.inject({ method: 'POST', url: '/auth/login', payload: {} })],
     ['401', () => server.inject({ url: '/secret' })],
+    ['400 to what cannot be decoded', () => server.inject({ url: '/users/%zz' })],
+    ['401 of /verify, which gateways pass on', () => server.inject({ url: '/verify' })],
     ['404', () => server.inject({ url: '/nowhere' })],
     ['405', () => server.inject({ method: 'PUT', url: '/secret' })],
     ['415', () => server.inject({ method: 'POST', url: '/auth/login', payload: 'x', headers: { 'content-type': 'image/png' } })]
@@ -24,7 +26,7 @@ t.test('Every answer', async (t) => {
 
       t.equal(statusCode, Number.parseInt(name))
       t.match(headers, {
-        'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+        'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
         'x-content-type-options': 'nosniff',
         'x-frame-options': 'DENY',
         'referrer-policy': 'no-referrer',

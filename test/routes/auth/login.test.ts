@@ -116,6 +116,7 @@ t.test('POST /auth/login', async (t) => {
   const changes: Array<[what: string, change: (server: FastifyInstance, user: User) => Promise<unknown>]> = [
     ['disabled', ({ db }, { id }) => db.users.update(id, { disabled: true })],
     ['deleted', ({ db }, { id }) => db.users.remove(id)],
+    ['given other roles', ({ db }, { id }) => db.users.update(id, { roles: ['editor'] })],
     ['given another password', ({ db }, user) => db.users.changePassword(user, user.passwordHash, '', Date.now() + 1)]
   ]
   for (const [what, change] of changes) {

@@ -1,7 +1,8 @@
 import t from 'tap'
-import { PASSWORD, assertOver, assertRefused, bearer, build, buildShared, signIn, signUp, signUpAdmin, stored } from '../../helper.ts'
+import { PASSWORD, assertOver, assertRefused, bearer, build, buildShared, createLog, signIn, signUp, signUpAdmin, stored } from '../../helper.ts'
 
-const server = await buildShared(t)
+const { lines, logger } = createLog()
+const server = await buildShared(t, { logger })
 
 t.test('GET /auth/me', async (t) => {
   t.test('shows the account that the token belongs to', async (t) => {
@@ -65,6 +66,15 @@ t.test('PATCH /auth/me', async (t) => {
     assertRefused(t, await change(ada, { username: 'GRACE', name: 'Ada' }), 409, 'username_taken')
     assertRefused(t, await change(ada, { email: 'Grace@Example.com', name: 'Ada' }), 409, 'email_taken')
     t.strictSame(await stored(server), before)
+  })
+
+  t.test('logs who changed which of them, and not what to', async (t) => {
+    const ada = await signUp(server)
+
+    await change(ada, { email: 'ada@example.com', name: 'Ada King' })
+
+    t.match(lines.at(-1), { event: 'account_changed', user: ada.user.id, fields: ['email', 'name'] })
+    t.notMatch(JSON.stringify(lines.at(-1)), 'example.com')
   })
 
   t.test('lets nobody change what is not theirs to change', async (t) => {

@@ -215,6 +215,24 @@ t.test('POST /auth/refresh', async (t) => {
     }
   })
 
+  t.test('refuses a session that has very many good access tokens, until one expires', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { env: { RATE_LIMIT: 'on' }, now: clock.now })
+    const sid = sidOf((await signUp(server)).access_token)
+    const rotation = { now: clock.now(), grace: 0, idleLifetime: 1e9, maxAge: 1e9, accessLifetime: 900_000, mostLiveTokens: Infinity }
+    await Promise.all(Array.from({ length: 255 }, (_, generation) => server.db.sessions.rotate(sid, generation, rotation))) // all of them in one commit
+    const token = server.refreshTokens.make(sid, 255)
+
+    clock.advance(1)
+    const refused = await send(server, token)
+    clock.advance(899)
+    const refreshed = await send(server, token)
+
+    assertRefused(t, refused, 429, 'rate_limited')
+    t.equal(refused.headers['retry-after'], '899')
+    t.equal(refreshed.statusCode, 200)
+  })
+
   t.test('goes on after a restart as if there had been none', async (t) => {
     const clock = createClock()
     const env = { DATABASE_URL: databaseUrl(t) }
