@@ -40,6 +40,19 @@ export function sessionInsert (connection: Connection) {
   }
 }
 
+/** A session after one more rotation. */
+function advanced (session: Session, { now, idleLifetime, maxAge, accessLifetime }: Rotation): Session {
+  const end = session.createdAt + maxAge
+  const accessExpiry = Math.floor(Math.min(now + accessLifetime, end) / 1000) * 1000 // as `exp` says it
+  return {
+    ...session,
+    generation: session.generation + 1,
+    lastUsedAt: now,
+    expiresAt: Math.min(now + idleLifetime, end),
+    accessExpiresAt: Math.max(session.accessExpiresAt, accessExpiry) // the setting may have been shortened meanwhile
+  }
+}
+
 export function sessionsRepository (connection: Connection, write: Write) {
   const end = sessionEndings(connection)
   const placeFor = statusPlaces(connection)
@@ -52,16 +65,17 @@ export function sessionsRepository (connection: Connection, write: Write) {
     eq(users.passwordChangedAt, sql.placeholder('passwordChangedAt')),
     sql`json(${users.roles}) = ${sql.placeholder('roles')}`
   )).prepare()
-  const byId = connection.select().from(sessions).innerJoin(users, eq(users.id, sessions.userId)).where(eq(sessions.id, id)).prepare()
+  const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
+  const userById = connection.select().from(users).where(eq(users.id, id)).prepare()
   const ofUser = connection.select().from(sessions)
     .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
   const advance = connection.update(sessions).set({
-    generation: sql`${sessions.generation} + 1`,
-    lastUsedAt: sql`${now}`,
-    expiresAt: sql`min(${now} + ${sql.placeholder('idleLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')})`,
-    accessExpiresAt: sql`max(${sessions.accessExpiresAt}, cast(min(${now} + ${sql.placeholder('accessLifetime')}, ${sessions.createdAt} + ${sql.placeholder('maxAge')}) / 1000 as integer) * 1000)`
-  }).where(and(eq(sessions.id, id), eq(sessions.generation, sql.placeholder('generation')), gt(sessions.expiresAt, now))).returning().prepare()
-  const keepEntries = connection.update(sessions).set({ statusEntries: sql`${sql.placeholder('statusEntries')}` }).where(eq(sessions.id, id)).prepare()
+    generation: sql`${sql.placeholder('generation')}`,
+    lastUsedAt: sql`${sql.placeholder('lastUsedAt')}`,
+    expiresAt: sql`${sql.placeholder('expiresAt')}`,
+    accessExpiresAt: sql`${sql.placeholder('accessExpiresAt')}`,
+    statusEntries: sql`${sql.placeholder('entries')}`
+  }).where(eq(sessions.id, id)).prepare()
   const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
 
   return {
@@ -74,34 +88,35 @@ export function sessionsRepository (connection: Connection, write: Write) {
     }),
 
     /**
-     * Trades generation `generation` of a session for the next one, by compare and swap. A token that lost a race
-     * (one generation behind, inside the grace) repeats the winner's answer; any other old one ends the session.
-     * Each rotation costs what the session's live tokens cost, so there are no more of them than `mostLiveTokens`.
+     * Trades generation `generation` of a session for the next one. It reads and writes inside one deed, so nothing
+     * comes between. A token that lost a race (one generation behind, inside the grace) repeats the winner's answer;
+     * any other old one ends the session. Each rotation costs what the session's live tokens cost, so there are no
+     * more of them than `mostLiveTokens`.
      */
     rotate: (id: string, generation: number, rotation: Rotation) => write((): RotationOutcome => {
-      const found = byId.get({ id })
-      if (!found) return { outcome: 'unknown' }
+      const session = byId.get({ id })
+      if (!session) return { outcome: 'unknown' }
+      if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
 
-      const { sessions: before, users: user } = found
-      const live = before.statusEntries.filter(({ until }) => until > rotation.now)
-      if (before.generation === generation && live.length >= rotation.mostLiveTokens) return { outcome: 'crowded', until: Math.min(...live.map(({ until }) => until)) }
+      const user = userById.get({ id: session.userId })! // no session outlives its user
+      if (session.generation === generation) {
+        const live = session.statusEntries.filter(({ until }) => until > rotation.now)
+        if (live.length >= rotation.mostLiveTokens) return { outcome: 'crowded', until: Math.min(...live.map(({ until }) => until)) }
 
-      const session = advance.get({ id, generation, ...rotation })
-      if (session) {
-        session.statusEntries = [...live, placeFor(session.accessExpiresAt, rotation.now)]
-        keepEntries.run({ id, statusEntries: JSON.stringify(session.statusEntries) })
-        return { outcome: 'rotated', session, user }
+        const next = advanced(session, rotation)
+        next.statusEntries = [...live, placeFor(next.accessExpiresAt, rotation.now)]
+        advance.run({ ...next, entries: JSON.stringify(next.statusEntries) })
+        return { outcome: 'rotated', session: next, user }
       }
-      if (before.expiresAt <= rotation.now) return { outcome: 'expired' }
-      if (before.generation === generation + 1 && rotation.now - before.lastUsedAt < rotation.grace) return { outcome: 'repeated', session: before, user }
+      if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, user }
 
       end.one(id)
-      return { outcome: 'reused', session: before }
+      return { outcome: 'reused', session }
     }),
 
     /** By id. */
     async findById (id: string): Promise<Session | undefined> {
-      return byId.get({ id })?.sessions
+      return byId.get({ id })
     },
 
     /** The live sessions of a user, the last used first. */

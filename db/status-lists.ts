@@ -16,24 +16,25 @@ const CAPACITY = 1 << (2 * HALF_BITS)
 
 /** Gives out places in status lists, inside a deed. No place is given out twice. */
 export function statusPlaces (connection: Connection) {
-  const now = sql.placeholder('now')
-  const until = sql.placeholder('until')
-  const openList = connection.select({ id: statusLists.id }).from(statusLists)
-    .where(and(gt(statusLists.closesAt, now), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).limit(1).prepare()
+  const open = connection.select({ id: statusLists.id }).from(statusLists)
+    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).limit(1)
   const take = connection.update(statusLists)
-    .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${until})` })
-    .where(eq(statusLists.id, sql.placeholder('id'))).returning({ issued: statusLists.issued, seed: statusLists.seed }).prepare()
+    .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${sql.placeholder('until')})` })
+    .where(eq(statusLists.id, open)).returning({ list: statusLists.id, issued: statusLists.issued, seed: statusLists.seed }).prepare()
 
-  function newList (now: number): string {
+  function addList (now: number) {
     const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
     connection.insert(statusLists).values(list).run()
-    return list.id
   }
 
   /** A place for a token that is issued `now` and expires at `until`. */
   return (until: number, now: number): StatusEntry => {
-    const list = openList.get({ now })?.id ?? newList(now)
-    const { issued, seed } = take.get({ id: list, until })! // it was there in this same transaction
+    let taken = take.get({ until, now })
+    if (!taken) {
+      addList(now)
+      taken = take.get({ until, now })! // from the one just made, in this same transaction
+    }
+    const { list, issued, seed } = taken
     return { list, index: shuffled(issued - 1, seed), until }
   }
 }

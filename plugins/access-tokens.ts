@@ -9,6 +9,7 @@ import type { SigningKey } from './keys.ts'
 const TYPE = 'at+jwt'
 const JTI_BYTES = 16
 const MOST_REMEMBERED = 16_384
+const ENDING_LENGTH = 86 // an ES256 signature
 const CLOCK_SKEW_SECONDS = 60
 const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
@@ -202,26 +203,34 @@ function areComplete (claims: unknown): claims is AccessTokenClaims {
 }
 
 /**
- * Remembers at least the `most` last added values, and at most twice as many. Keys are whole tokens: another
- * spelling of one is another key. Only what was verified is added, so nobody without a key of ours can evict it.
+ * Remembers the verdicts on at least the `most` last added tokens, and on at most twice as many. They are found by
+ * their last characters, which are the signature or end with it, and compared whole: hashing a whole token would take
+ * a microsecond, and another spelling of one is another token. Only what was verified is added, so nobody without a
+ * key of ours can evict it.
  */
 function recently<Value> (most: number) {
-  let young = new Map<string, Value>()
-  let old = new Map<string, Value>()
+  type Entry = { token: string, value: Value }
+  let young = new Map<string, Entry>()
+  let old = new Map<string, Entry>()
 
-  function add (key: string, value: Value) {
+  function keep (ending: string, entry: Entry) {
     if (young.size >= most) [young, old] = [new Map(), young]
-    young.set(key, value)
+    young.set(ending, entry)
   }
 
   return {
-    add,
-    get (key: string): Value | undefined {
-      const value = young.get(key)
-      if (value !== undefined) return value
-      const older = old.get(key)
-      if (older !== undefined) add(key, older)
-      return older
+    add (token: string, value: Value) {
+      keep(token.slice(-ENDING_LENGTH), { token, value })
+    },
+
+    get (token: string): Value | undefined {
+      const ending = token.slice(-ENDING_LENGTH)
+      let entry = young.get(ending)
+      if (!entry) {
+        entry = old.get(ending)
+        if (entry) keep(ending, entry)
+      }
+      return entry?.token === token ? entry.value : undefined
     }
   }
 }
