@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { and, asc, desc, eq, gt, lt, lte, sql } from './drizzle.ts'
 import { revokedStatuses, statusLists } from './schema.ts'
 import type { Connection } from './index.ts'
@@ -7,6 +7,7 @@ import type { Write } from './writer.ts'
 
 const DAY_MILLISECONDS = 86_400_000
 const HALF_BITS = 10
+const HALF_MASK = (1 << HALF_BITS) - 1
 const ROUNDS = 4
 const ID_BYTES = 9
 const SEED_BYTES = 16
@@ -22,6 +23,8 @@ export function statusPlaces (connection: Connection) {
     .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${sql.placeholder('until')})` })
     .where(eq(statusLists.id, open)).returning({ list: statusLists.id, issued: statusLists.issued, seed: statusLists.seed }).prepare()
 
+  let current = { list: '', rounds: new Uint16Array() }
+
   function addList (now: number) {
     const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
     connection.insert(statusLists).values(list).run()
@@ -35,23 +38,29 @@ export function statusPlaces (connection: Connection) {
       taken = take.get({ until, now })! // from the one just made, in this same transaction
     }
     const { list, issued, seed } = taken
-    return { list, index: shuffled(issued - 1, seed), until }
+    if (current.list !== list) current = { list, rounds: roundsOf(seed) }
+    return { list, index: shuffled(issued - 1, current.rounds), until }
   }
 }
 
 /**
  * A permutation of all places, so that an index tells nothing about when its token was issued:
- * a Feistel network, which is one whatever its rounds compute.
+ * a Feistel network, which is one whatever its rounds look up.
  */
-function shuffled (counter: number, seed: Buffer): number {
-  const mask = (1 << HALF_BITS) - 1
+function shuffled (counter: number, rounds: Uint16Array): number {
   let left = counter >> HALF_BITS
-  let right = counter & mask
+  let right = counter & HALF_MASK
   for (let round = 0; round < ROUNDS; round++) {
-    const mixed = hash('sha256', Buffer.concat([seed, Buffer.from([round, right >> 8, right & 255])]), 'buffer').readUInt16BE() & mask
+    const mixed = rounds[(round << HALF_BITS) | right]! & HALF_MASK // there is one for each half of each round
     ;[left, right] = [right, left ^ mixed]
   }
   return (left << HALF_BITS) | right
+}
+
+/** What each round of a list's permutation makes of each half. */
+function roundsOf (seed: Buffer): Uint16Array<ArrayBuffer> {
+  const bytes = createHash('shake256', { outputLength: (ROUNDS << HALF_BITS) * Uint16Array.BYTES_PER_ELEMENT }).update(seed).digest()
+  return Uint16Array.from({ length: ROUNDS << HALF_BITS }, (_, i) => bytes.readUInt16BE(i * Uint16Array.BYTES_PER_ELEMENT))
 }
 
 export function statusListsRepository (connection: Connection, write: Write) {

@@ -16,7 +16,8 @@ export type Write = <T>(run: () => T) => Promise<T>
 
 /**
  * Runs what writes. The deeds of one turn of the event loop share one commit, and none is answered before
- * that commit is on disk; each has a savepoint, so that one that throws takes nothing of the others with it.
+ * that commit is on disk. When one throws, all are undone and run once more, each in a savepoint, so that it takes
+ * nothing of the others with it: a deed must bear to run twice.
  *
  * While another process holds the write lock the deeds wait without blocking the event loop, for a second at
  * the most. Then they, and all when the commit fails, are rejected with SQLite's own error (`code: 'SQLITE_…'`).
@@ -26,8 +27,13 @@ export function createWriter (client: Database, assertInPlace: () => void) {
   let waitingSince = 0
   let commits = 0
 
+  const runAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
+    const value = deed.run()
+    return () => deed.resolve(value)
+  }))
+
   const attempt = client.transaction((deed: Deed) => deed.run())
-  const commitAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
+  const runEach = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
     try {
       const value = attempt(deed)
       return () => deed.resolve(value)
@@ -37,12 +43,21 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     }
   }))
 
+  function commitAll (deeds: Deed[]) {
+    try {
+      return runAll.immediate(deeds)
+    } catch (error) {
+      if (isBusy(error)) throw error
+      return runEach.immediate(deeds)
+    }
+  }
+
   function commit () {
     const deeds = waiting
     let answers: Array<() => void>
     try {
       assertInPlace()
-      answers = commitAll.immediate(deeds)
+      answers = commitAll(deeds)
       commits++
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
