@@ -34,7 +34,7 @@ export function addKeys (cli: Command) {
     .description('the public keys, for gateways that cannot fetch them')
     .option('--pem', 'as PEM instead of a JWK set')
     .action(({ pem: isPem }: { pem?: boolean }) => onKeys(async ({ keys }) => {
-      if (isPem) for (const { publicKey } of keys.all()) process.stdout.write(publicKey)
+      if (isPem) for (const { publicKey } of keys.all()) console.log(publicKey.trimEnd())
       else console.log(JSON.stringify(keys.jwks(), null, 2))
     }))
 }

@@ -1,13 +1,13 @@
 import t from 'tap'
 import { build, databaseUrl, signIn, signUp } from './helper.ts'
-import { CLI, run } from './processes.ts'
+import { cli } from './processes.ts'
 import type { Test } from 'tap'
 
 /** A running service, and the command line on the same database: `cli('keys list')`. */
 async function buildWithCli (t: Test) {
   const env = { DATABASE_URL: databaseUrl(t) }
   const server = await build(t, { env })
-  return { server, env, cli: (words: string, more = {}) => run([...CLI, ...words.split(' ')], { env: { ...env, ...more } }) }
+  return { server, env, cli: (words: string, more = {}) => cli({ env: { ...env, ...more } }, words) }
 }
 
 t.test('keys', async (t) => {

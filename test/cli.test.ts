@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { PASSWORD, build, databaseUrl, signIn, signUp, signUpAdmin } from './helper.ts'
-import { CLI, inTerminal, run, start } from './processes.ts'
+import { CLI, cli, inTerminal, run, start } from './processes.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
 
@@ -12,7 +12,7 @@ const MOST_ON_A_PAGE = 200
 async function buildWithCli (t: Test) {
   const env = { DATABASE_URL: databaseUrl(t) }
   const server = await build(t, { env })
-  return { server, env, cli: (words: string, input = PASSWORD) => run([...CLI, ...words.split(' ')], { env, input: `${input}\n` }) }
+  return { server, env, cli: (words: string, input = PASSWORD) => cli({ env, input: `${input}\n` }, words) }
 }
 
 t.test('users create', async (t) => {
@@ -29,21 +29,21 @@ t.test('users create', async (t) => {
 
   t.test('asks for the password in a terminal, and does not show it', async (t) => {
     const { server, env } = await buildWithCli(t)
-    const cli = start(t, { env, command: inTerminal([...CLI, 'users', 'create', '--username', 'ada']) })
+    const terminal = start(t, { env, command: inTerminal([...CLI, 'users', 'create', '--username', 'ada']) })
 
-    const shown = await cli.asks('Password: ', `${PASSWORD}\r`)
+    const shown = await terminal.asks('Password: ', `${PASSWORD}\r`)
 
-    t.equal(await cli.ends(), 0)
+    t.equal(await terminal.ends(), 0)
     t.match(shown, /^Password: \r\n[\w-]{22}\tada\t-\t-\tactive\t\S+\r\n$/)
     t.equal((await signIn(server, 'ada')).user.username, 'ada')
   })
 
   t.test('does nothing after Ctrl-C', async (t) => {
-    const cli = start(t, { command: inTerminal([...CLI, 'users', 'create', '--username', 'ada']) })
+    const terminal = start(t, { command: inTerminal([...CLI, 'users', 'create', '--username', 'ada']) })
 
-    const shown = await cli.asks('Password: ', '\u0003')
+    const shown = await terminal.asks('Password: ', '\u0003')
 
-    t.equal(await cli.ends(), 1)
+    t.equal(await terminal.ends(), 1)
     t.equal(shown, 'Password: \r\nNo password was given, so nothing was done.\r\n')
   })
 })
@@ -166,7 +166,7 @@ t.test('a fault that nobody foresaw is printed with all that is known of it', as
   const url = databaseUrl(t)
   mkdirSync(join(url.slice('file:'.length), '..', 'master.key'), { recursive: true })
 
-  const { code, stderr } = await run([...CLI, 'users', 'list'], { env: { DATABASE_URL: url } })
+  const { code, stderr } = await cli({ env: { DATABASE_URL: url } }, 'users list')
 
   t.equal(code, 1)
   t.match(stderr, /EISDIR[^]+ at /)

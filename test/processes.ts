@@ -2,8 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { format } from 'node:util'
+import { main } from '../cli/main.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { TEST_ENVIRONMENT } from './helper.ts'
 import type { Test } from 'tap'
@@ -42,6 +45,36 @@ export async function run ([command = '', ...args]: string[], { env = {}, cwd = 
   child.stdin.end(input)
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code, stdout, stderr }
+}
+
+/**
+ * Runs a command line of the operator's to its end, in this process: `cli({ env }, 'users list')`. One after the other,
+ * because they share the process's environment, input and console.
+ */
+export function cli ({ env = {}, input = '' }: Surroundings & { input?: string }, words: string) {
+  turn = turn.then(() => inThisProcess(words.split(' '), environment(env), input))
+  return turn
+}
+
+let turn = Promise.resolve({ code: 0, stdout: '', stderr: '' })
+
+async function inThisProcess (args: string[], env: NodeJS.ProcessEnv, input: string) {
+  const printed: Record<'log' | 'error', string[]> = { log: [], error: [] }
+  const { env: ownEnv, stdin } = process
+  const { log, error } = console
+  process.env = env
+  Object.defineProperty(process, 'stdin', { value: Readable.from([input]), configurable: true })
+  console.log = (...values) => { printed.log.push(format(...values)) }
+  console.error = (...values) => { printed.error.push(format(...values)) }
+  try {
+    const code = await main(args)
+    const [stdout = '', stderr = ''] = [printed.log, printed.error].map((lines) => lines.map((line) => `${line}\n`).join(''))
+    return { code, stdout, stderr }
+  } finally {
+    process.env = ownEnv
+    Object.defineProperty(process, 'stdin', { value: stdin, configurable: true })
+    Object.assign(console, { log, error })
+  }
 }
 
 /** A command in a terminal, as somebody at the keyboard has it. */
