@@ -30,6 +30,9 @@ export type RotationOutcome =
   | { outcome: 'crowded', until: number }
   | { outcome: 'expired' | 'unknown' }
 
+/** More than anybody has devices: what is beyond costs everybody the time to list and to end it. */
+const MOST_SESSIONS = 1000
+
 /** Stores a session inside a deed, with a place in a status list for its first token. */
 export function sessionInsert (connection: Connection) {
   const placeFor = statusPlaces(connection)
@@ -67,6 +70,8 @@ export function sessionsRepository (connection: Connection, write: Write) {
   )).prepare()
   const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
   const userById = connection.select().from(users).where(eq(users.id, id)).prepare()
+  const surplus = connection.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, sql.placeholder('userId')))
+    .orderBy(desc(sessions.lastUsedAt), sql`rowid desc`).limit(1).offset(MOST_SESSIONS).prepare()
   const ofUser = connection.select().from(sessions)
     .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
   const advance = connection.update(sessions).set({
@@ -80,11 +85,17 @@ export function sessionsRepository (connection: Connection, write: Write) {
 
   return {
     /**
-     * Starts a session for a user whose password was just right.
+     * Starts a session for a user whose password was just right. An account has 1000 at the most: the one that was not used for longest ends.
      * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
      */
     add: (session: NewSession, { passwordChangedAt, roles }: User) => write(() => {
-      if (stillSignedIn.get({ userId: session.userId, passwordChangedAt, roles: JSON.stringify(roles) })) return insert(session)
+      const { userId } = session
+      if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
+
+      const placed = insert(session)
+      const oneTooMany = surplus.get({ userId })
+      if (oneTooMany) end.one(oneTooMany.id)
+      return placed
     }),
 
     /**

@@ -41,6 +41,25 @@ t.test('sessions.add', async (t) => {
   })
 })
 
+t.test('An account', async (t) => {
+  t.test('has 1000 sessions at the most: the one that was not used for longest ends', async (t) => {
+    const { sessions, revocations, users, begin, rotate } = await prepare(t)
+    const bea = await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: [], createdAt: 0 })
+    await sessions.add({ id: 'beas', userId: 'b', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 1, accessExpiresAt: 1, ip: '', userAgent: null }, bea)
+    await Promise.all(Array.from({ length: 999 }, (_, i) => begin(`s${i}`))) // in one commit
+    await rotate(0, 1)
+    t.same(revocations.since(0), [])
+
+    t.match(await begin('one more', { lastUsedAt: 2 * SECOND }), { id: 'one more' })
+
+    const ids = (await sessions.list('a', 0)).map(({ id }) => id)
+    t.equal(ids.length, 1000)
+    t.match(ids, ['one more', 's'])
+    t.match(revocations.since(0), [{ revokedId: 's0', until: 15 * SECOND }])
+    t.ok(await sessions.findById('beas'))
+  })
+})
+
 t.test('sessions.rotate', async (t) => {
   t.test('counts up, and moves what expires', async (t) => {
     const { rotate } = await prepare(t)
