@@ -156,6 +156,14 @@ t.test('what cannot be done ends with 1 and one sentence, and does nothing', asy
   t.same(await server.db.users.list({ limit: MOST_ON_A_PAGE }), before)
 })
 
+t.test('--help lists on standard output what there is, and --version says which Postern this is', async (t) => {
+  const [help, version] = [await cli({}, '--help'), await cli({}, '--version')]
+
+  for (const { code, stderr } of [help, version]) t.same({ code, stderr }, { code: 0, stderr: '' })
+  for (const command of ['users', 'sessions', 'clients', 'keys']) t.match(help.stdout, new RegExp(`^  ${command} .*\\S$`, 'm'))
+  t.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
 t.test('a wrong setting, be it in .env, is named', async (t) => {
   const cwd = t.testdir({ '.env': 'AUDIENCE=two words' })
 

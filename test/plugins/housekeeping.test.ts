@@ -7,10 +7,10 @@ import type { FastifyInstance } from 'fastify'
 
 const MINUTE = 60_000
 
-mock.timers.enable({ apis: ['setInterval'] })
-t.teardown(() => mock.timers.reset())
-
 t.test('Housekeeping', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+
   t.test('forgets once a minute what has expired, and nothing else', async (t) => {
     const clock = createClock()
     const server = await build(t, { env: { REFRESH_TOKEN_TTL: '1h' }, now: clock.now })

@@ -9,15 +9,15 @@ import type { Readable } from 'node:stream'
 const LOOK_MILLISECONDS = 20
 const KEEP_ALIVE_MILLISECONDS = 15_000
 
-mock.timers.enable({ apis: ['setInterval'] })
-t.teardown(() => mock.timers.reset())
-
 /** What a follower has been told and has not read yet. */
 function told (follower: Readable): string {
   return String(follower.read() ?? '')
 }
 
 t.test('The revocation feed', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+
   t.test('says now and then that it is still there, so that nobody on the way hangs up', async (t) => {
     const { revocationFeed } = await build(t)
     const follower = revocationFeed.follow(0)
