@@ -26,7 +26,9 @@ export function onUser (command: Command, run: (service: FastifyInstance, user: 
     .action((argument: string | undefined, { user: name = argument }: { user?: string }) => onService(async (service) => {
       if (name === undefined) refuse('Say whose: give an id, a username or an e-mail address.')
       const { users } = service.db
-      const user = await users.findById(name) ?? await users.find(name)
+      const [withId, named] = await Promise.all([users.findById(name), users.find(name)])
+      if (withId && named) refuse(`"${name}" is the id of one account and the username of another: name it in another way.`)
+      const user = withId ?? named
       if (!user) refuse(`There is no account "${name}".`)
       const answer = await run(service, user)
       if (answer) console.log(answer)

@@ -10,8 +10,9 @@ const PAGE_SIZE = 10_000
 export type Revocation = typeof revocations.$inferSelect
 
 export function revocationsRepository (connection: Connection, write: Write) {
-  const { sql: text } = connection.select().from(revocations).where(gt(revocations.sequence, 0)).orderBy(asc(revocations.sequence)).limit(PAGE_SIZE).toSQL()
-  const since = connection.$client.prepare<[sequence: number, limit: number], [number, string, number, Revocation['kind']]>(text).raw() // without Drizzle, because every turn that checks a token asks
+  const { sql: text } = connection.select().from(revocations).where(gt(revocations.sequence, 0)).orderBy(asc(revocations.sequence)).toSQL()
+  // Without Drizzle, because every turn that checks a token asks. A bound limit would make SQLite plan it anew each time.
+  const since = connection.$client.prepare<[sequence: number], [number, string, number, Revocation['kind']]>(`${text} limit ${PAGE_SIZE}`).raw()
   const deleteExpired = connection.delete(revocations).where(lte(revocations.until, sql.placeholder('now'))).prepare()
   const block = blocking(connection)
 
@@ -24,7 +25,7 @@ export function revocationsRepository (connection: Connection, write: Write) {
      * Synchronous, alone among the reads: whoever checks a token asks before every answer.
      */
     since (sequence: number): Revocation[] {
-      return since.all(sequence, PAGE_SIZE).map(([sequence, revokedId, until, kind]) => ({ sequence, revokedId, until, kind }))
+      return since.all(sequence).map(([sequence, revokedId, until, kind]) => ({ sequence, revokedId, until, kind }))
     },
 
     /** Blocks one access token, and sets its bit, until it expires at the time `until`. */

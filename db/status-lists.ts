@@ -18,7 +18,7 @@ const CAPACITY = 1 << (2 * HALF_BITS)
 /** Gives out places in status lists, inside a deed. No place is given out twice. */
 export function statusPlaces (connection: Connection) {
   const open = connection.select({ id: statusLists.id }).from(statusLists)
-    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).limit(1)
+    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)) // a comparison takes the first
   const take = connection.update(statusLists)
     .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${sql.placeholder('until')})` })
     .where(eq(statusLists.id, open)).returning({ list: statusLists.id, issued: statusLists.issued, seed: statusLists.seed }).prepare()

@@ -156,6 +156,14 @@ t.test('what cannot be done ends with 1 and one sentence, and does nothing', asy
   t.same(await server.db.users.list({ limit: MOST_ON_A_PAGE }), before)
 })
 
+t.test('an id that somebody else has taken as a username names neither account', async (t) => {
+  const { server, cli } = await buildWithCli(t)
+  const { user: { id } } = await signUp(server)
+  await signUp(server, { username: id })
+
+  t.same(await cli(`users disable ${id}`), { code: 1, stdout: '', stderr: `"${id}" is the id of one account and the username of another: name it in another way.\n` })
+})
+
 t.test('--help lists on standard output what there is, and --version says which Postern this is', async (t) => {
   const [help, version] = [await cli({}, '--help'), await cli({}, '--version')]
 
