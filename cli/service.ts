@@ -7,7 +7,7 @@ import type { User } from '../plugins/db.ts'
 
 /** Runs a command on the service's own plugins, without a server. */
 export async function onService (run: (service: FastifyInstance) => Promise<void>) {
-  const config = { ...readConfig(process.env), docs: false }
+  const config = { ...readConfig(process.env), docs: false, metrics: undefined, tracing: undefined }
   const service = Fastify(options(config))
   await service.register(core, { config })
   await service.ready()

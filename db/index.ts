@@ -37,7 +37,7 @@ export async function openDatabase (url: string) {
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
 
-  const { write, revision } = createWriter(client, inPlaceCheck(file))
+  const { write, revision, observeCommits } = createWriter(client, inPlaceCheck(file))
 
   return {
     users: usersRepository(connection, write),
@@ -48,6 +48,7 @@ export async function openDatabase (url: string) {
     clients: clientsRepository(connection, write),
     probe: probeRepository(connection, write),
     revision,
+    observeCommits,
     async close () {
       client.close()
     }

@@ -12,6 +12,9 @@ interface Deed {
   reject: (error: unknown) => void
 }
 
+/** Is told of every commit: how many milliseconds it took, and how many deeds shared it. */
+export type CommitObserver = (milliseconds: number, deeds: number) => void
+
 export type Write = <T>(run: () => T) => Promise<T>
 
 /**
@@ -26,6 +29,7 @@ export function createWriter (client: Database, assertInPlace: () => void) {
   let waiting: Deed[] = []
   let waitingSince = 0
   let commits = 0
+  let observe: CommitObserver | undefined
 
   const runAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
     const value = deed.run()
@@ -57,8 +61,10 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     let answers: Array<() => void>
     try {
       assertInPlace()
+      const begun = observe ? performance.now() : 0
       answers = commitAll(deeds)
       commits++
+      observe?.(performance.now() - begun, deeds.length)
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
@@ -80,6 +86,11 @@ export function createWriter (client: Database, assertInPlace: () => void) {
 
   return {
     write,
+
+    /** Who measures commits from now on; nothing is measured until then. */
+    observeCommits (observer: CommitObserver) {
+      observe = observer
+    },
 
     /**
      * A number that is another one whenever something may have been written since it was last asked for: by this

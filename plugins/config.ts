@@ -43,6 +43,10 @@ export const Environment = Type.Object({
   RATE_LIMIT_ACCOUNT: limit('10/15m'),
   TRUST_PROXY: Type.Optional(Type.String({ format: 'address-ranges', description: 'addresses or CIDR ranges separated by commas, such as 10.0.0.0/8,::1' })),
   CORS_ORIGIN: Type.Optional(Type.String({ format: 'origins', description: 'origins separated by commas, such as https://app.example.com' })),
+  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: 'a port from 0 (any free one) to 65535, another than PORT' })),
+  METRICS_HOST: Type.String({ default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_-]+$', description: 'an address to listen on, such as 127.0.0.1 or 0.0.0.0' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://[^\\s/?#]+[^\\s?#]*$', description: 'the http(s) address of a collector, such as http://127.0.0.1:4318' })),
+  OTEL_SERVICE_NAME: Type.String({ default: 'postern', pattern: '^\\S+$', description: 'a name without spaces' }),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
   DOCS: oneOf(['on', 'off'], 'on'),
   REGISTRATION: oneOf(['open', 'closed'], 'open')
@@ -100,6 +104,8 @@ export function readConfig (environment: Record<string, string | undefined>) {
     },
     trustProxy: commaSeparated(env.TRUST_PROXY),
     corsOrigins: commaSeparated(env.CORS_ORIGIN),
+    metrics: env.METRICS_PORT === undefined ? undefined : { host: env.METRICS_HOST, port: env.METRICS_PORT },
+    tracing: env.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME },
     logLevel: env.LOG_LEVEL,
     docs: env.DOCS === 'on',
     registrationIsOpen: env.REGISTRATION === 'open'

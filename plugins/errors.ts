@@ -48,6 +48,7 @@ function handleError (thrown: Thrown | null | undefined, request: FastifyRequest
   const problem = problemOf(error)
   const { code, status } = problem
   const line = { event: 'refused', code, status, method: request.method, route: request.routeOptions.url, ip: request.ip }
+  request.server.metrics?.refused(code, request)
   const isMeant = code === error.code && thrown?.cause === undefined
   if (status < 500) request.log.info(line, 'refused')
   else if (isMeant) request.log.warn(line, 'refused')

@@ -29,6 +29,8 @@ export interface Passwords {
    * @throws the refusal `busy` when too many hashes wait already
    */
   verify: (passwordHash: string | undefined, password: string) => Promise<boolean>
+  /** How many hashes are being computed now, and how many wait for a thread. */
+  load: () => { running: number, waiting: number }
   /** Whether a hash was made with other parameters than those that hold now. */
   isOutdated: (passwordHash: string) => boolean
   /**
@@ -58,9 +60,16 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   // Costs what a real one costs, so that the time of an answer does not tell who has an account.
   const decoy = `${parameters}${unpadded(SALT_BYTES)}$${unpadded(TAG_BYTES)}`
 
+  let asked = 0
+
   async function run (name: 'hash' | 'verify', task: object) {
     if (pool.queueSize >= queue) throw problem('busy', { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } })
-    return pool.run(task, { name })
+    asked++
+    try {
+      return await pool.run(task, { name })
+    } finally {
+      asked--
+    }
   }
 
   fastify.decorate('passwords', {
@@ -72,6 +81,8 @@ const passwords: FastifyPluginAsync = async (fastify) => {
       const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: isComputable ? passwordHash : decoy })
       return isComputable && matches
     },
+
+    load: () => ({ running: asked - pool.queueSize, waiting: pool.queueSize }),
 
     isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
 

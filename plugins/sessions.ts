@@ -51,7 +51,7 @@ export interface Sessions {
 
 /** A login's life: it begins, goes on with every refresh, and ends. */
 const sessions: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, config, db, now, problem, refreshTokens } = fastify
+  const { accessTokens, config, db, metrics, now, problem, refreshTokens } = fastify
   const accessLifetime = config.accessTokenTtlSeconds * 1000
   const grace = config.refreshGraceSeconds * 1000
   const idleLifetime = config.refreshTokenTtlSeconds * 1000
@@ -113,6 +113,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       const time = now()
       const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime, mostLiveTokens })
 
+      metrics?.refreshed(result.outcome)
       switch (result.outcome) {
         case 'rotated':
         case 'repeated':
@@ -144,4 +145,4 @@ const sessions: FastifyPluginAsync = async (fastify) => {
   })
 }
 
-export default fp(sessions, { name: 'sessions', dependencies: ['access-tokens', 'clock', 'config', 'db', 'problem', 'refresh-tokens'] })
+export default fp(sessions, { name: 'sessions', dependencies: ['access-tokens', 'clock', 'config', 'db', 'metrics', 'problem', 'refresh-tokens'] })

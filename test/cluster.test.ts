@@ -12,7 +12,7 @@ const ADA = { username: 'ada', password: PASSWORD }
 
 /** A service of two processes, and connections that stay open: the first two are each to a process of its own. */
 async function prepare (t: Test) {
-  const server = await startServer(t, { env: { DATABASE_URL: databaseUrl(t), WORKERS: '2', DOCS: 'off' } })
+  const server = await startServer(t, { env: { DATABASE_URL: databaseUrl(t), WORKERS: '2', DOCS: 'off', METRICS_PORT: '0' } })
   const log = () => server.lines().map((line) => JSON.parse(line))
   const ready = (count: number) => server.says('ready: ', count)
   await ready(2)
@@ -47,6 +47,18 @@ t.test('WORKERS=2', async (t) => {
     t.match(refused, { status: 401, answer: { code: 'token_revoked' } })
     const [one, other] = ['registered', 'signed_in'].map((event) => log().find((line) => line.event === event).pid)
     t.not(one, other)
+  })
+
+  t.test('gives the metrics of all processes as one', async (t) => {
+    const { connect, says } = shared
+    const url = JSON.parse(await says('metrics: ')).msg.slice('metrics: '.length)
+    const count = async () => Number(/^postern_http_request_duration_seconds_count\{method="GET",route="\/health\/live",status="2xx"\} (\d+)$/m.exec(await (await fetch(url)).text())?.[1] ?? 0)
+    const before = await count()
+
+    for (const ask of [connect(), connect()]) await ask('GET', '/health/live')
+
+    t.equal(await count(), before + 2)
+    t.equal(shared.lines().filter((line) => line.includes('metrics: ')).length, 1)
   })
 
   t.test('finishes what is under way when a terminal interrupts all of its processes at once', async (t) => {
