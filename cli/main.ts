@@ -3,8 +3,11 @@ import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { codeOf } from '../plugins/errors.ts'
 import { catalogue } from '../plugins/problem.ts'
+import { addBackup } from './backup.ts'
 import { addClients } from './clients.ts'
+import { addDoctor } from './doctor.ts'
 import { addKeys } from './keys.ts'
+import { addRestore } from './restore.ts'
 import { addSessions } from './sessions.ts'
 import { addUsers } from './users.ts'
 
@@ -38,6 +41,9 @@ function createCli (): Command {
   addSessions(cli)
   addClients(cli)
   addKeys(cli)
+  addBackup(cli)
+  addRestore(cli)
+  addDoctor(cli)
   return cli
 }
 

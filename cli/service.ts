@@ -3,16 +3,22 @@ import { core, options } from '../app.ts'
 import { readConfig } from '../plugins/config.ts'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
+import type { Config } from '../plugins/config.ts'
 import type { User } from '../plugins/db.ts'
 
 /** Runs a command on the service's own plugins, without a server. */
 export async function onService (run: (service: FastifyInstance) => Promise<void>) {
-  const config = { ...readConfig(process.env), docs: false, metrics: undefined, tracing: undefined }
+  await withService(readConfig(process.env), run)
+}
+
+/** The same with settings of its own. */
+export async function withService<Answer> (settings: Config, run: (service: FastifyInstance) => Promise<Answer>): Promise<Answer> {
+  const config = { ...settings, docs: false, metrics: undefined, tracing: undefined }
   const service = Fastify(options(config))
   await service.register(core, { config })
   await service.ready()
   try {
-    await run(service)
+    return await run(service)
   } finally {
     await service.close()
   }

@@ -5,6 +5,7 @@ import Client from 'better-sqlite3'
 import { drizzle, readMigrationFiles } from './drizzle.ts'
 import { clientsRepository } from './clients.ts'
 import { probeRepository } from './probe.ts'
+import { restoredRepository } from './restored.ts'
 import { revocationsRepository } from './revocations.ts'
 import { sessionsRepository } from './sessions.ts'
 import { signingKeysRepository } from './signing-keys.ts'
@@ -12,7 +13,7 @@ import { statusListsRepository } from './status-lists.ts'
 import { usersRepository } from './users.ts'
 import { createWriter } from './writer.ts'
 
-const MIGRATIONS_FOLDER = fileURLToPath(new URL('migrations', import.meta.url))
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('migrations', import.meta.url))
 const OPENING_TIMEOUT_MILLISECONDS = 5000 // another process may be migrating
 const BUSY_TIMEOUT_MILLISECONDS = 5 // blocks the event loop, so it is short; the writer waits longer without blocking
 
@@ -33,16 +34,18 @@ export function fileOf (url: string): string | undefined {
 export async function openDatabase (url: string) {
   const file = fileOf(url)
   if (file) prepareFile(file)
+  const assertInPlace = inPlaceCheck(file) // from before the opening on: `restore` may put another file there meanwhile
   const { client, connection } = connect(file)
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
 
-  const { write, revision, observeCommits } = createWriter(client, inPlaceCheck(file))
+  const { write, revision, observeCommits } = createWriter(client, assertInPlace)
 
   return {
     users: usersRepository(connection, write),
     sessions: sessionsRepository(connection, write),
     revocations: revocationsRepository(connection, write),
+    restored: restoredRepository(connection, write),
     signingKeys: signingKeysRepository(connection, write),
     statusLists: statusListsRepository(connection, write),
     clients: clientsRepository(connection, write),

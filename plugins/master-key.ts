@@ -21,10 +21,17 @@ export interface MasterKey {
   open: (sealed: Buffer, context: string) => string
 }
 
-/** The one secret that all others hang on: MASTER_KEY, or a file beside the database that is made on the first start. */
-const masterKey: FastifyPluginAsync = async (fastify) => {
-  const { config, db } = fastify
-  const root = Buffer.from(config.masterKey ?? (db.file ? keptIn(join(dirname(db.file), 'master.key')) : newKey()), 'base64')
+/** Where the key is kept when MASTER_KEY is not set: beside the database. */
+export function masterKeyFile (databaseFile: string): string {
+  return join(dirname(databaseFile), 'master.key')
+}
+
+/**
+ * What can be done with the key in `text`, which is base64.
+ * @throws Error with `code: 'wrong_setting'` when it is not one
+ */
+export function masterKeyOf (text: string): MasterKey {
+  const root = Buffer.from(text, 'base64')
   if (root.length !== KEY_BYTES) throw Object.assign(new Error('The file master.key beside the database should hold 32 bytes in base64: restore it.'), { code: 'wrong_setting' })
 
   function derive (purpose: string): Buffer {
@@ -33,7 +40,7 @@ const masterKey: FastifyPluginAsync = async (fastify) => {
 
   const sealing = derive('sealing')
 
-  fastify.decorate('masterKey', {
+  return {
     derive,
 
     seal (secret, context) {
@@ -49,7 +56,13 @@ const masterKey: FastifyPluginAsync = async (fastify) => {
       const decipher = createDecipheriv('aes-256-gcm', sealing, iv, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(context)).setAuthTag(tag)
       return decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
     }
-  })
+  }
+}
+
+/** The one secret that all others hang on: MASTER_KEY, or a file beside the database that is made on the first start. */
+const masterKey: FastifyPluginAsync = async (fastify) => {
+  const { config, db } = fastify
+  fastify.decorate('masterKey', masterKeyOf(config.masterKey ?? (db.file ? keptIn(masterKeyFile(db.file)) : newKey())))
 }
 
 function newKey (): string {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { globSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { PASSWORD, build, databaseUrl, signIn, signUp, signUpAdmin } from './helper.ts'
@@ -168,7 +168,7 @@ t.test('--help lists on standard output what there is, and --version says which 
   const [help, version] = [await cli({}, '--help'), await cli({}, '--version')]
 
   for (const { code, stderr } of [help, version]) t.same({ code, stderr }, { code: 0, stderr: '' })
-  for (const command of ['users', 'sessions', 'clients', 'keys']) t.match(help.stdout, new RegExp(`^  ${command} .*\\S$`, 'm'))
+  for (const command of ['users', 'sessions', 'clients', 'keys', 'backup', 'restore', 'doctor']) t.match(help.stdout, new RegExp(`^  ${command} .*\\S$`, 'm'))
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
@@ -187,3 +187,5 @@ t.test('a fault that nobody foresaw is printed with all that is known of it', as
   t.equal(code, 1)
   t.match(stderr, /EISDIR[^]+ at /)
 })
+
+for (const file of globSync('cli/**/*.test.ts', { cwd: import.meta.dirname })) await import(`./${file}`)

@@ -1,0 +1,56 @@
+import Client from 'better-sqlite3'
+import { readMigrationFiles } from './drizzle.ts'
+import { MIGRATIONS_FOLDER } from './index.ts'
+
+export interface Inspection {
+  /** What is wrong with the file, in SQLite's words; nothing when it is sound. */
+  faults: string[]
+  /** Which migrations it has had: all, not yet all, some of a later version, or those of another program. */
+  version: 'current' | 'older' | 'newer' | 'foreign'
+  /** The signing keys as they are stored. */
+  keys: Array<{ kid: string, privateKey: Buffer }>
+  /** The latest time that any row tells, in milliseconds since 1970; 0 in an empty database. */
+  newestTime: number
+}
+
+/** Looks at a database file and changes nothing in it, whether or not a service has it open. */
+export function inspect (file: string): Inspection {
+  const found: Inspection = { faults: [], version: 'foreign', keys: [], newestTime: 0 }
+  let client
+  try {
+    client = new Client(file, { fileMustExist: true }) // opened to write, because a reader leaves its -wal behind
+    client.pragma('query_only = ON')
+    found.faults = faultsOf(client)
+    found.version = versionOf(client)
+    if (found.version === 'foreign') return found
+    found.keys = client.prepare<[], Inspection['keys'][number]>('select kid, private_key as privateKey from signing_keys').all()
+    found.newestTime = newestTimeOf(client)
+  } catch (error) {
+    found.faults.push((error as Error).message) // SQLite throws nothing else
+  } finally {
+    client?.close()
+  }
+  return found
+}
+
+function faultsOf (client: Client.Database): string[] {
+  const faults = client.prepare('select integrity_check from pragma_integrity_check where integrity_check <> \'ok\'').pluck().all() as string[] // as SQLite documents it
+  const orphans = client.pragma('foreign_key_check') as unknown[]
+  return orphans.length > 0 ? [...faults, `${orphans.length} rows have lost their parents`] : faults
+}
+
+function versionOf (client: Client.Database): Inspection['version'] {
+  const known = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).map(({ hash }) => hash)
+  const isThere = client.prepare('select 1 from sqlite_schema where name = \'__drizzle_migrations\'').get()
+  const had = isThere ? client.prepare('select hash from __drizzle_migrations order by created_at').pluck().all() : []
+  if (had.length === 0 || had[0] !== known[0]) return 'foreign'
+  if (!had.every((hash, i) => hash === known[i])) return 'newer'
+  return had.length < known.length ? 'older' : 'current'
+}
+
+function newestTimeOf (client: Client.Database): number {
+  return Number(client.prepare(`select max(time) from (
+    select max(last_used_at) as time from sessions union all select max(created_at) from users union all
+    select max(created_at) from signing_keys union all select max(written_at) from probe
+  )`).pluck().get())
+}
