@@ -25,8 +25,8 @@ export function addClients (cli: Command) {
   clients.command('delete')
     .description('let a client in no more')
     .argument('<id>')
-    .action((id: string) => onService(async ({ db }) => {
-      if (!await db.clients.remove(id)) refuse(`There is no client "${id}".`)
+    .action((id: string) => onService(async ({ clients }) => {
+      if (!await clients.remove(id)) refuse(`There is no client "${id}".`)
       console.log('deleted')
     }))
 }

@@ -18,7 +18,7 @@ export function addKeys (cli: Command) {
     .description('publish a new key, which signs after KEY_PREPUBLISH')
     .option('--now', 'let it sign at once: verifiers that keep a JWKS refuse its tokens until they fetch it again')
     .action(({ now: isAtOnce }: { now?: boolean }) => onKeys(async ({ keys, now }) => {
-      console.log(await keys.rotate(isAtOnce ? now() : undefined))
+      console.log(await keys.rotate(isAtOnce ? now() : undefined, 'cli'))
     }))
 
   keys.command('burn')
@@ -26,7 +26,7 @@ export function addKeys (cli: Command) {
     .argument('[kid]')
     .option('--kid <kid>', 'the same, for one with a dash in front')
     .action((argument: string | undefined, { kid = argument }: { kid?: string }) => onKeys(async ({ keys }) => {
-      if (kid === undefined || !await keys.burn(kid)) refuse(`There is no key "${kid ?? ''}".`)
+      if (kid === undefined || !await keys.burn(kid, 'cli')) refuse(`There is no key "${kid ?? ''}".`)
       console.log('burnt')
     }))
 

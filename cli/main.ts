@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { codeOf } from '../plugins/errors.ts'
 import { catalogue } from '../plugins/problem.ts'
+import { addAudit } from './audit.ts'
 import { addBackup } from './backup.ts'
 import { addClients } from './clients.ts'
 import { addDoctor } from './doctor.ts'
@@ -10,6 +11,7 @@ import { addKeys } from './keys.ts'
 import { addRestore } from './restore.ts'
 import { addSessions } from './sessions.ts'
 import { addUsers } from './users.ts'
+import { addWhy } from './why.ts'
 
 /**
  * Runs one command of the operator's, printed with `console`; gives the exit code.
@@ -41,6 +43,8 @@ function createCli (): Command {
   addSessions(cli)
   addClients(cli)
   addKeys(cli)
+  addAudit(cli)
+  addWhy(cli)
   addBackup(cli)
   addRestore(cli)
   addDoctor(cli)

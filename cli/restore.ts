@@ -85,11 +85,11 @@ function copyWhole (backup: string, candidate: string) {
 }
 
 /** Whatever was ended or changed after the backup would hold again, so all that was issued before this moment ends. */
-async function prepare ({ config, db, keys, now }: FastifyInstance, keepSessions: boolean): Promise<string> {
+async function prepare ({ audit, config, db, keys, now }: FastifyInstance, keepSessions: boolean): Promise<string> {
   const time = now()
-  await db.restored.skipSequences(time)
+  await db.restored.skipSequences(time, audit.note('cli', { event: 'restored', details: { keepSessions } }))
   if (keepSessions) return ''
   const count = await db.restored.endSessions(time)
-  if (config.jwtSecret === undefined) for (const { kid } of keys.all()) await keys.burn(kid)
+  if (config.jwtSecret === undefined) for (const { kid } of keys.all()) await keys.burn(kid, 'cli')
   return `Sessions ended: ${count}. Everybody signs in again.`
 }

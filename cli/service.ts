@@ -31,14 +31,18 @@ export function onUser (command: Command, run: (service: FastifyInstance, user: 
     .option('--user <user>', 'the same')
     .action((argument: string | undefined, { user: name = argument }: { user?: string }) => onService(async (service) => {
       if (name === undefined) refuse('Say whose: give an id, a username or an e-mail address.')
-      const { users } = service.db
-      const [withId, named] = await Promise.all([users.findById(name), users.find(name)])
-      if (withId && named) refuse(`"${name}" is the id of one account and the username of another: name it in another way.`)
-      const user = withId ?? named
+      const user = await findUser(service, name)
       if (!user) refuse(`There is no account "${name}".`)
       const answer = await run(service, user)
       if (answer) console.log(answer)
     }))
+}
+
+/** The account with this id, username or e-mail address, if there is one; ends the command when there are two. */
+export async function findUser ({ db: { users } }: FastifyInstance, name: string): Promise<User | undefined> {
+  const [withId, named] = await Promise.all([users.findById(name), users.find(name)])
+  if (withId && named) refuse(`"${name}" is the id of one account and the username of another: name it in another way.`)
+  return withId ?? named
 }
 
 /** Ends the command with a sentence for the operator. */

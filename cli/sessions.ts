@@ -9,8 +9,8 @@ export function addSessions (cli: Command) {
     return live.map(({ id, lastUsedAt, ip, userAgent }) => [id, new Date(lastUsedAt).toISOString(), ip, visible(userAgent || '-')].join('\t')).join('\n')
   })
 
-  onUser(sessions.command('end').description('end every session of an account'), async ({ db }, { id }) => {
-    const ended = await db.sessions.endAll(id)
+  onUser(sessions.command('end').description('end every session of an account'), async ({ audit, db }, { id }) => {
+    const ended = await db.sessions.endAll(id, audit.note('cli', (ended) => ({ event: 'logged_out', subject: id, details: { sessions: ended.length } })))
     return `sessions ended: ${ended.length}`
   })
 }

@@ -40,25 +40,28 @@ export function addUsers (cli: Command) {
       } while (after)
     }))
 
-  onUser(users.command('disable').description('end an account\'s sessions and let nobody sign in to it'), async ({ db }, { id }) => {
-    await db.users.update(id, { disabled: true })
+  onUser(users.command('disable').description('end an account\'s sessions and let nobody sign in to it'), async ({ accounts }, { id }) => {
+    await accounts.change(id, { disabled: true }, 'cli')
     return 'disabled'
   })
 
-  onUser(users.command('enable').description('let the owner of an account sign in again'), async ({ db }, { id }) => {
-    await db.users.update(id, { disabled: false })
+  onUser(users.command('enable').description('let the owner of an account sign in again'), async ({ accounts }, { id }) => {
+    await accounts.change(id, { disabled: false }, 'cli')
     return 'enabled'
   })
 
-  onUser(users.command('delete').description('end an account\'s sessions and delete it'), async ({ db }, { id }) => {
-    await db.users.remove(id)
+  onUser(users.command('delete').description('end an account\'s sessions and delete it'), async ({ accounts }, { id }) => {
+    await accounts.remove(id, 'cli')
     return 'deleted'
   })
 
   users.command('delete-all')
     .description('delete every account, administrators too')
     .requiredOption('--yes', 'say that you mean it')
-    .action(() => onService(async ({ db }) => console.log(`accounts deleted: ${await db.users.removeAll()}`)))
+    .action(() => onService(async ({ audit, db }) => {
+      const deleted = await db.users.removeAll(audit.note('cli', (accounts) => ({ event: 'all_accounts_deleted', details: { accounts } })))
+      console.log(`accounts deleted: ${deleted}`)
+    }))
 }
 
 function assertFit (account: object) {

@@ -5,6 +5,9 @@ import type { StatusEntry } from './schema.ts'
 
 export type RevocationKind = typeof revocations.$inferSelect['kind']
 
+/** A session that is over. */
+export type EndedSession = Pick<typeof sessions.$inferSelect, 'id' | 'userId'>
+
 /** Blocks an id until a time, and sets the bits of its tokens, inside a deed. */
 export function blocking (connection: Connection) {
   const block = connection.insert(revocations)
@@ -20,21 +23,21 @@ export function blocking (connection: Connection) {
 
 /**
  * How sessions end, inside a deed: their rows go, and their ids are blocked until the last
- * access token issued in them has expired. Each function gives back the ids of those it ended.
+ * access token issued in them has expired. Each function gives back those it ended.
  */
 export function sessionEndings (connection: Connection) {
   const id = sql.placeholder('id')
   const userId = sql.placeholder('userId')
-  const ended = { id: sessions.id, until: sessions.accessExpiresAt, statusEntries: sessions.statusEntries }
+  const ended = { id: sessions.id, userId: sessions.userId, until: sessions.accessExpiresAt, statusEntries: sessions.statusEntries }
 
   const deleteOne = connection.delete(sessions).where(eq(sessions.id, id)).returning(ended).prepare()
   const deleteOwn = connection.delete(sessions).where(and(eq(sessions.id, id), eq(sessions.userId, userId))).returning(ended).prepare()
   const deleteAll = connection.delete(sessions).where(and(eq(sessions.userId, userId), ne(sessions.id, id))).returning(ended).prepare()
   const block = blocking(connection)
 
-  function blocked (rows: Array<{ id: string, until: number, statusEntries: StatusEntry[] }>): string[] {
+  function blocked (rows: Array<EndedSession & { until: number, statusEntries: StatusEntry[] }>): EndedSession[] {
     for (const { id, until, statusEntries } of rows) block('sid', id, until, statusEntries)
-    return rows.map((row) => row.id)
+    return rows.map(({ id, userId }) => ({ id, userId }))
   }
 
   return {

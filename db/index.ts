@@ -2,6 +2,8 @@ import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Client from 'better-sqlite3'
+import { auditRepository } from './audit.ts'
+import { noting } from './audit-chain.ts'
 import { drizzle, readMigrationFiles } from './drizzle.ts'
 import { clientsRepository } from './clients.ts'
 import { probeRepository } from './probe.ts'
@@ -39,7 +41,8 @@ export async function openDatabase (url: string) {
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
 
-  const { write, revision, observeCommits } = createWriter(client, assertInPlace)
+  const { write: writeOnly, revision, observeCommits } = createWriter(client, assertInPlace)
+  const write = noting(connection, writeOnly)
 
   return {
     users: usersRepository(connection, write),
@@ -50,6 +53,7 @@ export async function openDatabase (url: string) {
     statusLists: statusListsRepository(connection, write),
     clients: clientsRepository(connection, write),
     probe: probeRepository(connection, write),
+    audit: auditRepository(connection, write),
     revision,
     observeCommits,
     async close () {

@@ -1,15 +1,15 @@
 import { asc, gt, lte, sql } from './drizzle.ts'
 import { blocking } from './ending.ts'
 import { revocations } from './schema.ts'
+import type { Note, NotedWrite } from './audit-chain.ts'
 import type { Connection } from './index.ts'
 import type { StatusEntry } from './schema.ts'
-import type { Write } from './writer.ts'
 
 const PAGE_SIZE = 10_000
 
 export type Revocation = typeof revocations.$inferSelect
 
-export function revocationsRepository (connection: Connection, write: Write) {
+export function revocationsRepository (connection: Connection, write: NotedWrite) {
   const { sql: text } = connection.select().from(revocations).where(gt(revocations.sequence, 0)).orderBy(asc(revocations.sequence)).toSQL()
   // Without Drizzle, because every turn that checks a token asks. A bound limit would make SQLite plan it anew each time.
   const since = connection.$client.prepare<[sequence: number], [number, string, number, Revocation['kind']]>(`${text} limit ${PAGE_SIZE}`).raw()
@@ -35,7 +35,7 @@ export function revocationsRepository (connection: Connection, write: Write) {
     },
 
     /** Blocks one access token, and sets its bit, until it expires at the time `until`. */
-    add: (jti: string, until: number, place?: StatusEntry) => write(() => block('jti', jti, until, place && [place])),
+    add: (jti: string, until: number, place?: StatusEntry, note?: Note<void>) => write(() => block('jti', jti, until, place && [place]), note),
 
     /** Forgets what has expired; gives back how many. */
     prune: (now: number) => write(() => deleteExpired.run({ now }).changes)

@@ -2,14 +2,18 @@ import { and, desc, eq, gt, lte, sql } from './drizzle.ts'
 import { sessions, users } from './schema.ts'
 import { sessionEndings } from './ending.ts'
 import { statusPlaces } from './status-lists.ts'
+import type { Note, NotedWrite } from './audit-chain.ts'
+import type { EndedSession } from './ending.ts'
 import type { Connection } from './index.ts'
 import type { User } from './users.ts'
-import type { Write } from './writer.ts'
 
 export type Session = typeof sessions.$inferSelect
 
 /** A session that has just begun: its first token has no place in a status list yet. */
 export type NewSession = Omit<Session, 'statusEntries'>
+
+/** What the beginning of a session made of it, and the id of the one that ended for it because there were too many. */
+export interface SessionStart { begun: Session, ended?: string }
 
 /** What one rotation needs to know. Times in milliseconds. */
 export interface Rotation {
@@ -56,7 +60,7 @@ function advanced (session: Session, { now, idleLifetime, maxAge, accessLifetime
   }
 }
 
-export function sessionsRepository (connection: Connection, write: Write) {
+export function sessionsRepository (connection: Connection, write: NotedWrite) {
   const end = sessionEndings(connection)
   const placeFor = statusPlaces(connection)
   const insert = sessionInsert(connection)
@@ -89,15 +93,15 @@ export function sessionsRepository (connection: Connection, write: Write) {
      * Starts a session for a user whose password was just right. An account has 1000 at the most: the one that was not used for longest ends.
      * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
      */
-    add: (session: NewSession, { passwordChangedAt, roles }: User) => write(() => {
+    add: async (session: NewSession, { passwordChangedAt, roles }: User, note?: Note<SessionStart | undefined>) => (await write(() => {
       const { userId } = session
       if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
 
-      const placed = insert(session)
+      const begun = insert(session)
       const oneTooMany = surplus.get({ userId })
       if (oneTooMany) end.one(oneTooMany.id)
-      return placed
-    }),
+      return { begun, ended: oneTooMany?.id }
+    }, note))?.begun,
 
     /**
      * Trades generation `generation` of a session for the next one. It reads and writes inside one deed, so nothing
@@ -105,7 +109,7 @@ export function sessionsRepository (connection: Connection, write: Write) {
      * any other old one ends the session. Each rotation costs what the session's live tokens cost, so there are no
      * more of them than `mostLiveTokens`.
      */
-    rotate: (id: string, generation: number, rotation: Rotation) => write((): RotationOutcome => {
+    rotate: (id: string, generation: number, rotation: Rotation, note?: Note<RotationOutcome>) => write((): RotationOutcome => {
       const session = byId.get({ id })
       if (!session) return { outcome: 'unknown' }
       if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
@@ -124,7 +128,7 @@ export function sessionsRepository (connection: Connection, write: Write) {
 
       end.one(id)
       return { outcome: 'reused', session }
-    }),
+    }, note),
 
     /** By id. */
     async findById (id: string): Promise<Session | undefined> {
@@ -141,11 +145,11 @@ export function sessionsRepository (connection: Connection, write: Write) {
       return countLive.get(now)! // there is a row, whatever is counted
     },
 
-    /** Ends a session, if need be only when it is this user's; gives the ids of what ended. */
-    end: (id: string, userId?: string) => write(() => userId === undefined ? end.one(id) : end.own(id, userId)),
+    /** Ends a session, if need be only when it is this user's; gives what ended. */
+    end: (id: string, userId?: string, note?: Note<EndedSession[]>) => write(() => userId === undefined ? end.one(id) : end.own(id, userId), note),
 
-    /** Ends all sessions of a user; gives their ids. */
-    endAll: (userId: string) => write(() => end.all(userId)),
+    /** Ends all sessions of a user; gives them. */
+    endAll: (userId: string, note?: Note<EndedSession[]>) => write(() => end.all(userId), note),
 
     /** Forgets the sessions that have expired with their last access token: till then they can still be ended. Gives back how many. */
     prune: (now: number) => write(() => deleteExpired.run({ now }).changes)

@@ -1,8 +1,8 @@
 import { asc, eq, gt, isNull, lte, or, sql } from './drizzle.ts'
 import { blocking } from './ending.ts'
 import { signingKeys } from './schema.ts'
+import type { Note, NotedWrite } from './audit-chain.ts'
 import type { Connection } from './index.ts'
-import type { Write } from './writer.ts'
 
 export type StoredKey = typeof signingKeys.$inferSelect
 export type NewKey = Omit<StoredKey, 'retiresAt'>
@@ -12,7 +12,7 @@ function signingAt<Key extends { signsFrom: number }> (time: number, keys: reado
   return keys.findLast(({ signsFrom }) => signsFrom <= time) ?? keys[0]!
 }
 
-export function signingKeysRepository (connection: Connection, write: Write) {
+export function signingKeysRepository (connection: Connection, write: NotedWrite) {
   const block = blocking(connection)
   const all = connection.select().from(signingKeys).orderBy(asc(signingKeys.signsFrom), sql`rowid`).prepare()
   const deleteRetired = connection.delete(signingKeys).where(lte(signingKeys.retiresAt, sql.placeholder('now'))).prepare()
@@ -32,20 +32,20 @@ export function signingKeysRepository (connection: Connection, write: Write) {
      * `tokenLifetime` milliseconds after that. Only if `lastKid` is still the last key, so that two processes
      * do not both add one; gives whether it did.
      */
-    add: (key: NewKey, lastKid: string | undefined, tokenLifetime: number) => write(() => {
+    add: (key: NewKey, lastKid: string | undefined, tokenLifetime: number, note?: Note<boolean>) => write(() => {
       if (all.all().at(-1)?.kid !== lastKid) return false
       const retiresAt = key.signsFrom + tokenLifetime
       connection.delete(signingKeys).where(gt(signingKeys.signsFrom, key.signsFrom)).run()
       connection.update(signingKeys).set({ retiresAt }).where(or(isNull(signingKeys.retiresAt), gt(signingKeys.retiresAt, retiresAt))).run()
       connection.insert(signingKeys).values(key).run()
       return true
-    }),
+    }, note),
 
     /**
      * Ends a leaked key: its tokens are refused at once, and its id is blocked until `until`. If it was the one that signs,
      * the next one does from `now` on, or else `successor`. Gives whether there was such a key.
      */
-    burn: (kid: string, successor: NewKey, until: number, now: number) => write(() => {
+    burn: (kid: string, successor: NewKey, until: number, now: number, note?: Note<boolean>) => write(() => {
       const keys = all.all()
       const burnt = keys.find((key) => key.kid === kid)
       if (!burnt) return false
@@ -59,7 +59,7 @@ export function signingKeysRepository (connection: Connection, write: Write) {
       else if (burnt === signing) connection.insert(signingKeys).values(successor).run()
       else if (burnt.signsFrom > now) change(keys[keys.indexOf(burnt) - 1]!.kid, { retiresAt: burnt.retiresAt }) // the one before it goes on in its place
       return true
-    }),
+    }, note),
 
     /** Forgets the keys of which every token has expired; gives back how many. */
     prune: (now: number) => write(() => deleteRetired.run({ now }).changes)

@@ -3,9 +3,9 @@ import { sessionEndings } from './ending.ts'
 import { emailKey, loginKey, usernameKey } from './names.ts'
 import { sessions, users } from './schema.ts'
 import { sessionInsert } from './sessions.ts'
+import type { Note, NotedWrite } from './audit-chain.ts'
 import type { Connection } from './index.ts'
-import type { NewSession } from './sessions.ts'
-import type { Write } from './writer.ts'
+import type { NewSession, Session } from './sessions.ts'
 
 export type User = typeof users.$inferSelect
 
@@ -19,6 +19,9 @@ export type NewUser = Names & Pick<User, 'id' | 'passwordHash' | 'roles' | 'crea
 
 /** What may change of an account without its password. */
 export type UserChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
+
+/** What a change made of an account, and whether it ended the account's sessions. */
+export interface UserUpdate { after: User, endsSessions: boolean }
 
 export interface Page {
   limit: number
@@ -34,7 +37,7 @@ const UNIQUE_INDEXES: Record<string, string> = {
 }
 
 /** All that throw do so with a stable `code`: `username_taken`, `email_taken` or `last_admin`. */
-export function usersRepository (connection: Connection, write: Write) {
+export function usersRepository (connection: Connection, write: NotedWrite) {
   const endSessions = sessionEndings(connection)
   const insertSession = sessionInsert(connection)
   const id = sql.placeholder('id')
@@ -69,30 +72,32 @@ export function usersRepository (connection: Connection, write: Write) {
     keyOf: loginKey,
 
     /** Makes an account. */
-    add: (user: NewUser) => write(() => insert(user)),
+    add: (user: NewUser, note?: Note<User>) => write(() => insert(user), note),
 
     /** Makes an account together with its first session: both or neither. */
-    addSignedIn: (user: NewUser, session: NewSession) => write(() => ({ user: insert(user), session: insertSession(session) })),
+    addSignedIn: (user: NewUser, session: NewSession, note?: Note<{ user: User, session: Session }>) =>
+      write(() => ({ user: insert(user), session: insertSession(session) }), note),
 
     /** Changes an account; when its roles or whether it is disabled change, its sessions end. Gives undefined for an unknown id. */
-    update: (id: string, change: UserChange) => write(() => {
+    update: async (id: string, change: UserChange, note?: Note<UserUpdate | undefined>) => (await write(() => {
       const before = byId.get({ id })
       if (!before) return undefined
 
       const { roles = before.roles, disabled = before.disabled } = change
       if (disabled || !roles.includes('admin')) assertAdminRemains(before)
       const after = unlessTaken(() => connection.update(users).set({ ...keyed(change), roles, disabled }).where(eq(users.id, id)).returning().get())
-      if (disabled !== before.disabled || String(roles) !== String(before.roles)) endSessions.all(id)
-      return after
-    }),
+      const endsSessions = disabled !== before.disabled || String(roles) !== String(before.roles)
+      if (endsSessions) endSessions.all(id)
+      return { after, endsSessions }
+    }, note))?.after,
 
     /** Sets a new password, if `user` is still as it was read, and ends all sessions but one. Gives whether it did. */
-    changePassword: (user: User, passwordHash: string, keptSessionId: string, now: number) => write(() => {
+    changePassword: (user: User, passwordHash: string, keptSessionId: string, now: number, note?: Note<boolean>) => write(() => {
       const { changes } = connection.update(users).set({ passwordHash, passwordChangedAt: now })
         .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
       if (changes === 1) endSessions.all(user.id, keptSessionId)
       return changes === 1
-    }),
+    }, note),
 
     /** Keeps the same password under newer hash parameters, unless it has changed meanwhile. */
     rehash: (user: User, passwordHash: string) => write(() => {
@@ -100,20 +105,20 @@ export function usersRepository (connection: Connection, write: Write) {
     }),
 
     /** Ends an account's sessions and deletes it; gives whether there was one. */
-    remove: (id: string) => write(() => {
+    remove: (id: string, note?: Note<boolean>) => write(() => {
       const user = byId.get({ id })
       if (!user) return false
       assertAdminRemains(user)
       endSessions.all(id)
       connection.delete(users).where(eq(users.id, id)).run()
       return true
-    }),
+    }, note),
 
     /** Deletes every account, the last administrator too; gives how many there were. */
-    removeAll: () => write(() => {
+    removeAll: (note?: Note<number>) => write(() => {
       for (const { userId } of connection.selectDistinct({ userId: sessions.userId }).from(sessions).all()) endSessions.all(userId)
       return connection.delete(users).run().changes
-    }),
+    }, note),
 
     /** Accounts in the order in which they were made. */
     async list ({ limit, after, prefix }: Page): Promise<User[]> {

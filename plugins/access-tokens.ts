@@ -3,7 +3,7 @@ import jwt from '@fastify/jwt'
 import { createSigner, createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import type { Session, User } from './db.ts'
+import type { Note, Session, User } from './db.ts'
 import type { SigningKey } from './keys.ts'
 
 const TYPE = 'at+jwt'
@@ -54,7 +54,7 @@ export interface AccessTokens {
   /** The claims of a good token, undefined for any other; throws only when it cannot be said. */
   read: (token: string) => AccessTokenClaims | undefined
   /** Ends one access token, and leaves its session alone. */
-  revoke: (claims: AccessTokenClaims) => Promise<void>
+  revoke: (claims: AccessTokenClaims, note?: Note<void>) => Promise<void>
 }
 
 /** What `decode: { complete: true }` makes of a token. */
@@ -146,9 +146,9 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     verify,
     read,
 
-    async revoke ({ jti, exp, status: { status_list: { idx, uri } } }) {
+    async revoke ({ jti, exp, status: { status_list: { idx, uri } } }, note) {
       const until = exp * 1000
-      await db.revocations.add(jti, until, { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until })
+      await db.revocations.add(jti, until, { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until }, note)
     },
 
     issue (session, user) {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import type { Session, User } from './db.ts'
+import type { By } from './audit.ts'
+import type { Session, User, UserChange } from './db.ts'
 
 const ID_BYTES = 16
 
@@ -23,14 +24,24 @@ export interface Accounts {
    */
   register: (registration: Registration, request: FastifyRequest) => Promise<{ user: User, session: Session }>
   /**
-   * Makes an account that nobody has signed in to.
+   * Makes an account that nobody has signed in to, for the command line.
    * @throws as `register` does
    */
   create: (registration: Registration, roles: string[]) => Promise<User>
   /**
+   * Changes an account; when its roles or whether it is disabled change, its sessions end. Gives undefined for an unknown id.
+   * @throws `username_taken`, `email_taken` or `last_admin`
+   */
+  change: (id: string, change: UserChange, by: By) => Promise<User | undefined>
+  /**
+   * Ends an account's sessions and deletes it; gives whether there was one.
+   * @throws `last_admin`
+   */
+  remove: (id: string, by: By) => Promise<boolean>
+  /**
    * The account with this name, if this is its password. Takes as long, and says the same, when there is none.
    * The password is hashed anew when the parameters have changed.
-   * @throws `invalid_credentials`, `rate_limited` or `busy`
+   * @throws `invalid_credentials`, `account_disabled`, `rate_limited` or `busy`
    */
   identify: (login: string, password: string, request: FastifyRequest) => Promise<User>
   /**
@@ -42,7 +53,7 @@ export interface Accounts {
 
 /** What routes and the command line both do with accounts. */
 const accounts: FastifyPluginAsync = async (fastify) => {
-  const { db, limits, log, now, passwords, problem, sessions } = fastify
+  const { audit, db, limits, log, now, passwords, problem, sessions } = fastify
 
   async function prepare ({ password, ...names }: Registration, roles: string[]) {
     await passwords.assertStrong(password, Object.values(names))
@@ -71,20 +82,37 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     return isRight
   }
 
+  /** Told before it is answered, alike for known and unknown names. What was typed as one is not kept: it may be a password. */
+  async function refusal (code: 'invalid_credentials' | 'account_disabled' | 'wrong_password', event: 'sign_in_refused' | 'password_refused', user: User | undefined, request: FastifyRequest) {
+    await db.audit.add(audit.note(request, { event, outcome: code, subject: user?.id }))
+    return problem(code)
+  }
+
   fastify.decorate('accounts', {
     async register (registration, request) {
       const prepared = await prepare(registration, [])
-      return db.users.addSignedIn(prepared, sessions.begin(prepared.id, request))
+      const session = sessions.begin(prepared.id, request)
+      return db.users.addSignedIn(prepared, session, audit.note(request, { event: 'registered', subject: prepared.id, session: session.id, isBySubject: true }))
     },
 
     async create (registration, roles) {
-      return db.users.add(await prepare(registration, roles))
+      const prepared = await prepare(registration, roles)
+      return db.users.add(prepared, audit.note('cli', { event: 'account_created', subject: prepared.id, details: { roles } }))
     },
+
+    change: (id, change, by) => db.users.update(id, change, audit.note(by, (update) => update && {
+      event: 'account_changed',
+      subject: id,
+      details: { fields: Object.keys(change), roles: change.roles, disabled: change.disabled, endsSessions: update.endsSessions }
+    })),
+
+    remove: (id, by) => db.users.remove(id, audit.note(by, { event: 'account_deleted', subject: id })),
 
     async identify (login, password, request) {
       const user = await db.users.find(login)
       const isRight = await isPasswordOf(user, password, user?.id ?? db.users.keyOf(login), request)
-      if (!user || !isRight) throw problem('invalid_credentials')
+      if (!user || !isRight) throw await refusal('invalid_credentials', 'sign_in_refused', user, request)
+      if (user.disabled) throw await refusal('account_disabled', 'sign_in_refused', user, request)
       if (passwords.isOutdated(user.passwordHash)) await rehash(user, password)
       return user
     },
@@ -93,7 +121,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
       const user = await db.users.findById(request.user.sub)
       if (!user) throw problem('token_revoked')
       if (await isPasswordOf(user, password, user.id, request)) return user
-      throw problem('wrong_password')
+      throw await refusal('wrong_password', 'password_refused', user, request)
     }
   })
 }
@@ -103,4 +131,4 @@ function newId (): string {
   return randomBytes(ID_BYTES).toString('base64url').replace(/^-/, 'a')
 }
 
-export default fp(accounts, { name: 'accounts', dependencies: ['clock', 'db', 'limits', 'passwords', 'problem', 'sessions'] })
+export default fp(accounts, { name: 'accounts', dependencies: ['audit', 'clock', 'db', 'limits', 'passwords', 'problem', 'sessions'] })

@@ -3,11 +3,12 @@ import { fileOf, openDatabase } from '../db/index.ts'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Database } from '../db/index.ts'
 
+export type { AuditEvent, NewAuditEvent, Note } from '../db/audit-chain.ts'
 export type { Revocation } from '../db/revocations.ts'
 export type { Session } from '../db/sessions.ts'
-export type { NewSession } from '../db/sessions.ts'
+export type { NewSession, RotationOutcome } from '../db/sessions.ts'
 export type { StoredKey } from '../db/signing-keys.ts'
-export type { User } from '../db/users.ts'
+export type { User, UserChange } from '../db/users.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { db: Database & { file: string | undefined } }

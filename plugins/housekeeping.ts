@@ -5,7 +5,7 @@ const INTERVAL_MILLISECONDS = 60_000
 
 /** Forgets, once a minute, what has expired, and sees to it that keys rotate. */
 const housekeeping: FastifyPluginAsync = async (fastify) => {
-  const { blocklist, db, keys, log, now, sessions } = fastify
+  const { audit, blocklist, db, keys, log, now, sessions } = fastify
 
   async function tidy () {
     try {
@@ -13,6 +13,7 @@ const housekeeping: FastifyPluginAsync = async (fastify) => {
       await sessions.prune()
       await keys.rotateWhenDue()
       await db.statusLists.prune(now())
+      await audit.prune()
     } catch (err) {
       log.error({ err }, 'the housekeeping could not be done, and will be tried again')
     }
@@ -23,4 +24,4 @@ const housekeeping: FastifyPluginAsync = async (fastify) => {
   fastify.addHook('onClose', async () => clearInterval(timer))
 }
 
-export default fp(housekeeping, { name: 'housekeeping', dependencies: ['blocklist', 'clock', 'db', 'keys', 'sessions'] })
+export default fp(housekeeping, { name: 'housekeeping', dependencies: ['audit', 'blocklist', 'clock', 'db', 'keys', 'sessions'] })

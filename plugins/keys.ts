@@ -2,6 +2,7 @@ import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { JsonWebKey } from 'node:crypto'
 import type { FastifyPluginAsync } from 'fastify'
+import type { By } from './audit.ts'
 import type { Config } from './config.ts'
 import type { StoredKey } from './db.ts'
 
@@ -36,16 +37,16 @@ export interface Keys {
    * Publishes a new key that signs from `signsFrom` on; KEY_PREPUBLISH from now unless said otherwise. Gives its `kid`,
    * or that of the one that another process has just added.
    */
-  rotate: (signsFrom?: number) => Promise<string>
+  rotate: (signsFrom?: number, by?: By) => Promise<string>
   /** Does that when the last key has come so near the end of KEY_ROTATION, and forgets the keys that have retired. */
   rotateWhenDue: () => Promise<void>
   /** Ends a leaked key at once; gives whether there was one of that `kid`. */
-  burn: (kid: string) => Promise<boolean>
+  burn: (kid: string, by?: By) => Promise<boolean>
 }
 
 /** The keys that tokens are signed with: made on the first start, kept in the database with their private parts sealed. */
 const keys: FastifyPluginAsync = async (fastify) => {
-  const { config, db, log, masterKey, now } = fastify
+  const { audit, config, db, masterKey, now } = fastify
   const { jwtAlgorithm, jwtSecret } = config
   const tokenLifetime = config.accessTokenTtlSeconds * 1000
   const rotation = config.keyRotationSeconds * 1000
@@ -85,11 +86,12 @@ const keys: FastifyPluginAsync = async (fastify) => {
     return { kid, algorithm: jwtAlgorithm, publicKey, privateKey: masterKey.seal(privateKey, kid), createdAt: now(), signsFrom }
   }
 
-  async function rotate (signsFrom = now() + prepublish) {
+  async function rotate (signsFrom = now() + prepublish, by: By = 'service') {
     const key = newKey(signsFrom)
     const last = all().at(-1)
-    const isAdded = await db.signingKeys.add(key, last?.kid, tokenLifetime)
-    if (isAdded && last) log.info({ event: 'key_added', kid: key.kid, signsFrom: new Date(signsFrom).toISOString() }, 'a signing key was added')
+    await db.signingKeys.add(key, last?.kid, tokenLifetime, audit.note(by, (isAdded) => isAdded && last
+      ? { event: 'key_added', target: key.kid, details: { signsFrom: new Date(signsFrom).toISOString() } }
+      : undefined))
     return all().at(-1)!.kid // there is one now, whoever added it
   }
 
@@ -110,11 +112,7 @@ const keys: FastifyPluginAsync = async (fastify) => {
       await db.signingKeys.prune(now())
     },
 
-    async burn (kid) {
-      const isBurnt = await db.signingKeys.burn(kid, newKey(now()), now() + BURNT_MILLISECONDS, now())
-      if (isBurnt) log.warn({ event: 'key_burnt', kid }, 'a signing key was burnt: its tokens are refused')
-      return isBurnt
-    }
+    burn: (kid, by = 'service') => db.signingKeys.burn(kid, newKey(now()), now() + BURNT_MILLISECONDS, now(), audit.note(by, { event: 'key_burnt', target: kid }))
   })
 
   if (jwtSecret === undefined && all().at(-1)?.algorithm !== jwtAlgorithm) await rotate(now())
@@ -141,4 +139,4 @@ function thumbprint (publicKey: string): string {
   return createHash('sha256').update(JSON.stringify(Object.fromEntries(members))).digest('base64url')
 }
 
-export default fp(keys, { name: 'keys', dependencies: ['clock', 'config', 'db', 'master-key'] })
+export default fp(keys, { name: 'keys', dependencies: ['audit', 'clock', 'config', 'db', 'master-key'] })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import type { NewSession, Session, User } from './db.ts'
+import type { Fact } from './audit.ts'
+import type { NewSession, RotationOutcome, Session, User } from './db.ts'
 
 const ID_BYTES = 16
 const USER_AGENT_LENGTH = 256
@@ -51,7 +52,7 @@ export interface Sessions {
 
 /** A login's life: it begins, goes on with every refresh, and ends. */
 const sessions: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, config, db, metrics, now, problem, refreshTokens } = fastify
+  const { accessTokens, audit, config, db, metrics, now, problem, refreshTokens } = fastify
   const accessLifetime = config.accessTokenTtlSeconds * 1000
   const grace = config.refreshGraceSeconds * 1000
   const idleLifetime = config.refreshTokenTtlSeconds * 1000
@@ -103,29 +104,28 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     tokens,
 
     async start (user, request) {
-      const session = await db.sessions.add(begin(user.id, request), user)
+      const session = await db.sessions.add(begin(user.id, request), user, audit.note(request, (start) => start
+        ? { event: 'signed_in', subject: user.id, session: start.begun.id, target: start.ended, isBySubject: true }
+        : { event: 'sign_in_refused', outcome: 'invalid_credentials', subject: user.id }))
       if (!session) throw problem('invalid_credentials')
       return tokens(session, user)
     },
 
-    async refresh (refreshToken, { log, ip }) {
+    async refresh (refreshToken, request) {
       const { sid, generation } = genuine(refreshToken)
       const time = now()
-      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime, mostLiveTokens })
+      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime, mostLiveTokens }, audit.note(request, (result) => factOf(result, generation)))
 
       metrics?.refreshed(result.outcome)
       switch (result.outcome) {
         case 'rotated':
         case 'repeated':
-          log.info({ event: 'refreshed', outcome: result.outcome, user: result.user.id, session: sid }, 'refreshed')
           return tokens(result.session, result.user)
-        case 'reused':
-          log.warn({ event: 'reuse_detected', user: result.session.userId, session: sid, generation, current: result.session.generation, ip }, 'a refresh token was used twice: its session is over')
-          throw problem('token_revoked')
         case 'crowded':
           throw problem('rate_limited', { headers: { 'retry-after': String(secondsUntil(result.until)) } })
         case 'expired':
           throw problem('token_expired')
+        case 'reused':
         case 'unknown':
           throw problem('token_revoked')
       }
@@ -145,4 +145,12 @@ const sessions: FastifyPluginAsync = async (fastify) => {
   })
 }
 
-export default fp(sessions, { name: 'sessions', dependencies: ['access-tokens', 'clock', 'config', 'db', 'metrics', 'problem', 'refresh-tokens'] })
+/** What is told of a refresh token of this generation; nothing of one whose session is over. */
+function factOf (result: RotationOutcome, generation: number): Fact | undefined {
+  if (!('session' in result)) return undefined
+  const { outcome, session: { id: session, userId: subject, generation: current } } = result
+  if (outcome === 'reused') return { event: 'reuse_detected', outcome: 'token_revoked', subject, session, details: { generation, current } }
+  return { event: 'refreshed', outcome, subject, session, isBySubject: true }
+}
+
+export default fp(sessions, { name: 'sessions', dependencies: ['access-tokens', 'audit', 'clock', 'config', 'db', 'metrics', 'problem', 'refresh-tokens'] })

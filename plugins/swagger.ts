@@ -35,6 +35,7 @@ const swaggerPlugin: FastifyPluginAsync = async (fastify) => {
         { name: 'auth', description: 'Register, sign in, refresh, sign out' },
         { name: 'account', description: 'One\'s own account and sessions' },
         { name: 'users', description: 'For administrators' },
+        { name: 'audit', description: 'What happened, and why a token is refused: for administrators' },
         { name: 'secret', description: 'An example of what a token opens' },
         { name: 'gateway', description: 'For what stands in front of services, and for services that verify tokens themselves' },
         { name: 'service', description: 'What gateways and operators ask' }

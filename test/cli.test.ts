@@ -103,8 +103,8 @@ t.test('sessions', async (t) => {
     const { server, cli } = await buildWithCli(t)
     await signUp(server, { username: 'ada' })
     const user = (await server.db.users.find('ada'))! // she has just signed up
-    await server.sessions.start(user, { ip: '203.0.113.7', headers: {} } as FastifyRequest)
-    await server.sessions.start(user, { ip: '203.0.113.8', headers: { 'user-agent': 'A\u009b2J\tB' } } as FastifyRequest)
+    await server.sessions.start(user, { ip: '203.0.113.7', headers: {}, log: server.log } as FastifyRequest)
+    await server.sessions.start(user, { ip: '203.0.113.8', headers: { 'user-agent': 'A\u009b2J\tB' }, log: server.log } as FastifyRequest)
 
     const { code, stdout } = await cli('sessions list ada')
 
@@ -168,7 +168,7 @@ t.test('--help lists on standard output what there is, and --version says which 
   const [help, version] = [await cli({}, '--help'), await cli({}, '--version')]
 
   for (const { code, stderr } of [help, version]) t.same({ code, stderr }, { code: 0, stderr: '' })
-  for (const command of ['users', 'sessions', 'clients', 'keys', 'backup', 'restore', 'doctor']) t.match(help.stdout, new RegExp(`^  ${command} .*\\S$`, 'm'))
+  for (const command of ['users', 'sessions', 'clients', 'keys', 'audit', 'why', 'backup', 'restore', 'doctor']) t.match(help.stdout, new RegExp(`^  ${command} .*\\S$`, 'm'))
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 

@@ -2,7 +2,7 @@ import { Credentials, SignedIn, toUser } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const login: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accounts, limits, problem, sessions } = fastify
+  const { accounts, limits, sessions } = fastify
 
   fastify.post('/login', {
     schema: {
@@ -17,10 +17,7 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
     const { username, email, password } = request.body
     const login = (username ?? email)! // the schema demands one of them
     const user = await accounts.identify(login, password, request)
-    if (user.disabled) throw problem('account_disabled')
-
     const tokens = await sessions.start(user, request)
-    request.log.info({ event: 'signed_in', user: user.id, ip: request.ip }, 'signed in')
     return { ...tokens, user: toUser(user) }
   })
 }

@@ -2,7 +2,7 @@ import { NoContent, RefreshTokenBody } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const logout: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { authenticate, db, presentedToken, problem, sessions } = fastify
+  const { audit, authenticate, db, presentedToken, problem, sessions } = fastify
 
   fastify.post('/logout', {
     schema: {
@@ -18,9 +18,8 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
     if (token === undefined) throw problem('missing_token')
 
     const session = sessions.idOf(token)
-    const ended = await db.sessions.end(session)
+    const ended = await db.sessions.end(session, undefined, audit.note(request, ([ended]) => ended && { event: 'logged_out', subject: ended.userId, session, isBySubject: true }))
     if (ended.length === 0) throw problem('token_revoked')
-    request.log.info({ event: 'logged_out', session }, 'logged out')
     reply.code(204)
   })
 
@@ -33,8 +32,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
     onRequest: authenticate
   }, async (request, reply) => {
     const { sub } = request.user
-    const ended = await db.sessions.endAll(sub)
-    request.log.info({ event: 'logged_out', user: sub, sessions: ended.length }, 'logged out everywhere')
+    await db.sessions.endAll(sub, audit.note(request, (ended) => ({ event: 'logged_out', subject: sub, details: { sessions: ended.length } })))
     reply.code(204)
   })
 }

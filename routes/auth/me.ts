@@ -28,9 +28,8 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
     onRequest: authenticate,
     preHandler: limits.address // it tells which names are taken
   }, async (request) => {
-    const user = await db.users.update(request.user.sub, request.body)
+    const user = await accounts.change(request.user.sub, request.body, request)
     if (!user) throw problem('token_revoked')
-    request.log.info({ event: 'account_changed', user: user.id, fields: Object.keys(request.body) }, 'account changed')
     return toUser(user)
   })
 
@@ -46,8 +45,7 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
     preHandler: limits.address
   }, async (request, reply) => {
     const user = await accounts.reauthenticate(request.body.password, request)
-    await db.users.remove(user.id)
-    request.log.info({ event: 'account_deleted', user: user.id }, 'account deleted')
+    await accounts.remove(user.id, request)
     reply.code(204)
   })
 }

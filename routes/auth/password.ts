@@ -2,7 +2,7 @@ import { NoContent, PasswordChange } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const password: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accounts, authenticate, db, limits, now, passwords, problem } = fastify
+  const { accounts, audit, authenticate, db, limits, now, passwords, problem } = fastify
 
   fastify.post('/password', {
     schema: {
@@ -19,9 +19,10 @@ const password: FastifyPluginAsyncTypebox = async (fastify) => {
     const user = await accounts.reauthenticate(current, request)
     await passwords.assertStrong(next, [user.username, user.email, user.name])
 
-    const hasChanged = await db.users.changePassword(user, await passwords.hash(next), request.user.sid, now())
+    const hasChanged = await db.users.changePassword(user, await passwords.hash(next), request.user.sid, now(), audit.note(request, (hasChanged) => hasChanged
+      ? { event: 'password_changed', subject: user.id, session: request.user.sid }
+      : { event: 'password_refused', outcome: 'wrong_password', subject: user.id }))
     if (!hasChanged) throw problem('wrong_password')
-    request.log.info({ event: 'password_changed', user: user.id }, 'password changed')
     reply.code(204)
   })
 }

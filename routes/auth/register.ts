@@ -17,7 +17,6 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
     if (!config.registrationIsOpen) throw problem('registration_closed')
 
     const { user, session } = await accounts.register(request.body, request)
-    request.log.info({ event: 'registered', user: user.id, session: session.id, ip: request.ip }, 'registered')
     return reply.code(201).send({ ...sessions.tokens(session, user), user: toUser(user) })
   })
 }

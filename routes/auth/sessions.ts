@@ -2,7 +2,7 @@ import { NoContent, SessionParams, Sessions, toSession } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { authenticate, db, now, problem } = fastify
+  const { audit, authenticate, db, now, problem } = fastify
 
   fastify.get('/sessions', {
     schema: {
@@ -26,9 +26,8 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { refusals: ['not_found'] },
     onRequest: authenticate
   }, async (request, reply) => {
-    const ended = await db.sessions.end(request.params.id, request.user.sub)
+    const ended = await db.sessions.end(request.params.id, request.user.sub, audit.note(request, ([ended]) => ended && { event: 'logged_out', subject: ended.userId, session: ended.id }))
     if (ended.length === 0) throw problem('not_found')
-    request.log.info({ event: 'logged_out', user: request.user.sub, session: request.params.id }, 'logged out')
     reply.code(204)
   })
 }

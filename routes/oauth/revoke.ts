@@ -2,7 +2,7 @@ import { Revoked, TokenRequest } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accessTokens, authenticateClient, db, refreshTokens } = fastify
+  const { accessTokens, audit, authenticateClient, db, refreshTokens } = fastify
 
   fastify.post('/revoke', {
     schema: {
@@ -13,12 +13,12 @@ const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: Revoked }
     },
     onRequest: authenticateClient
-  }, async ({ body: { token }, log }) => {
+  }, async (request) => {
+    const { token } = request.body
     const claims = accessTokens.read(token)
     const refresh = refreshTokens.read(token)
-    if (claims) await accessTokens.revoke(claims)
-    if (refresh) await db.sessions.end(refresh.sid)
-    log.info({ event: 'revoked', token: claims?.jti, session: refresh?.sid }, 'revoked')
+    if (claims) await accessTokens.revoke(claims, audit.note(request, { event: 'revoked', subject: claims.sub, session: claims.sid, target: claims.jti }))
+    if (refresh) await db.sessions.end(refresh.sid, undefined, audit.note(request, ([ended]) => ended && { event: 'revoked', subject: ended.userId, session: ended.id }))
     return null
   })
 }

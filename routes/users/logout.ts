@@ -2,7 +2,7 @@ import { NoContent, UserParams } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const logout: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db, problem, requireRole } = fastify
+  const { audit, db, problem, requireRole } = fastify
 
   fastify.post('/:id/logout', {
     schema: {
@@ -17,8 +17,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
     const { id } = request.params
     if (!await db.users.findById(id)) throw problem('not_found')
 
-    const ended = await db.sessions.endAll(id)
-    request.log.info({ event: 'logged_out', user: id, by: request.user.sub, sessions: ended.length }, 'logged out everywhere')
+    await db.sessions.endAll(id, audit.note(request, (ended) => ({ event: 'logged_out', subject: id, details: { sessions: ended.length } })))
     reply.code(204)
   })
 }

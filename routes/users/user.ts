@@ -2,7 +2,7 @@ import { NoContent, User, UserChange, UserParams, toUser } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const user: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db, problem, requireRole } = fastify
+  const { accounts, db, problem, requireRole } = fastify
   const onRequest = requireRole('admin')
 
   fastify.get('/:id', {
@@ -31,9 +31,8 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { refusals: ['not_found', 'username_taken', 'email_taken', 'last_admin'] },
     onRequest
   }, async (request) => {
-    const user = await db.users.update(request.params.id, request.body)
+    const user = await accounts.change(request.params.id, request.body, request)
     if (!user) throw problem('not_found')
-    request.log.info({ event: 'account_changed', user: user.id, by: request.user.sub, fields: Object.keys(request.body) }, 'account changed')
     return toUser(user)
   })
 
@@ -47,9 +46,8 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { refusals: ['not_found', 'last_admin'] },
     onRequest
   }, async (request, reply) => {
-    const isDone = await db.users.remove(request.params.id)
+    const isDone = await accounts.remove(request.params.id, request)
     if (!isDone) throw problem('not_found')
-    request.log.info({ event: 'account_deleted', user: request.params.id, by: request.user.sub }, 'account deleted')
     reply.code(204)
   })
 }

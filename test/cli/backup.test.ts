@@ -158,6 +158,8 @@ t.test('backup and restore', async (t) => {
       t.equal(seen.filter(({ kind }) => kind === 'sid').length, 1)
       const [session] = await restored.db.sessions.list(again.user.id, 0)
       t.notOk(lists.includes(session!.statusEntries[0]!.list), 'a token has no place that another may have had')
+      t.same([...restored.db.audit.walk()].filter(({ actorKind }) => actorKind === 'cli').map(({ event }) => event), ['restored', ...kids.map(() => 'key_burnt')])
+      t.match(await restored.db.audit.verify(), { broken: undefined })
     })
 
     t.test('leaves everybody signed in when it is told that nothing happened since, and takes a -wal along', async (t) => {

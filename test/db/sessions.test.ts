@@ -10,7 +10,7 @@ async function prepare (t: Test) {
   t.teardown(() => database.close())
   const { sessions, users } = database
   const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
-  const begin = (id: string, changes = {}) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, ...changes }, user)
+  const begin = (id: string, changes = {}, note?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, ...changes }, user, note)
   const rotate = (generation: number, seconds: number, id = 's') => sessions.rotate(id, generation, {
     now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessLifetime: 15 * SECOND, mostLiveTokens: 3
   })
@@ -43,20 +43,25 @@ t.test('sessions.add', async (t) => {
 
 t.test('An account', async (t) => {
   t.test('has 1000 sessions at the most: the one that was not used for longest ends', async (t) => {
-    const { sessions, revocations, users, begin, rotate } = await prepare(t)
+    const { audit, sessions, revocations, users, begin, rotate } = await prepare(t)
     const bea = await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: [], createdAt: 0 })
     await sessions.add({ id: 'beas', userId: 'b', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 1, accessExpiresAt: 1, ip: '', userAgent: null }, bea)
     await Promise.all(Array.from({ length: 999 }, (_, i) => begin(`s${i}`))) // in one commit
     await rotate(0, 1)
     t.same(revocations.since(0), [])
 
-    t.match(await begin('one more', { lastUsedAt: 2 * SECOND }), { id: 'one more' })
+    t.match(await begin('one more', { lastUsedAt: 2 * SECOND }, {
+      of: (start) => ({ at: 2 * SECOND, event: 'signed_in', outcome: 'done', actorKind: 'user', actorId: 'a', session: start?.begun.id, target: start?.ended }),
+      keeps: () => true,
+      committed () {}
+    }), { id: 'one more' })
 
     const ids = (await sessions.list('a', 0)).map(({ id }) => id)
     t.equal(ids.length, 1000)
     t.match(ids, ['one more', 's'])
     t.match(revocations.since(0), [{ revokedId: 's0', until: 15 * SECOND }])
     t.ok(await sessions.findById('beas'))
+    t.match(await audit.sessionEnd('s0'), { event: 'signed_in', session: 'one more' })
   })
 })
 
@@ -143,7 +148,7 @@ t.test('sessions.end', async (t) => {
 
     t.same(await sessions.end('s', 'b'), [])
     t.same(revocations.since(0), [])
-    t.same(await sessions.end('s', 'a'), ['s'])
+    t.same(await sessions.end('s', 'a'), [{ id: 's', userId: 'a' }])
     t.same(await sessions.end('s'), [])
   })
 })

@@ -13,11 +13,11 @@ t.test('Housekeeping', async (t) => {
 
   t.test('forgets once a minute what has expired, and nothing else', async (t) => {
     const clock = createClock()
-    const server = await build(t, { env: { REFRESH_TOKEN_TTL: '1h' }, now: clock.now })
+    const server = await build(t, { env: { REFRESH_TOKEN_TTL: '1h', AUDIT_RETENTION: '1h' }, now: clock.now })
     const ada = await signUp(server)
     const bea = await signUp(server)
     await server.db.revocations.add('old', clock.now() + 1000)
-    clock.advance(3600)
+    clock.advance(3601)
     await bea.refresh()
     const cleo = await signUp(server)
     await server.db.revocations.add('new', clock.now() + 1000)
@@ -29,6 +29,8 @@ t.test('Housekeeping', async (t) => {
     t.equal(server.blocklist.has('old'), false)
     t.equal(server.blocklist.has('new'), true)
     t.same(server.db.revocations.since(0).map(({ revokedId }) => revokedId), ['new'])
+    t.same([...server.db.audit.walk()].map(({ event, subject }) => [event, subject]), [['registered', cleo.user.id]])
+    t.match(await server.db.audit.verify(), { events: 1, broken: undefined })
     t.same(await server.db.sessions.list(ada.user.id, 0), [])
     t.same(await server.db.sessions.list(bea.user.id, 0), [])
     t.equal((await server.db.sessions.list(cleo.user.id, 0)).length, 1)
@@ -65,5 +67,5 @@ t.test('Housekeeping', async (t) => {
 
 /** What was begun before is written, or has failed. */
 async function settled (server: FastifyInstance) {
-  for (let i = 0; i < 3; i++) await server.db.probe.run(0).catch(() => {})
+  for (let i = 0; i < 6; i++) await server.db.probe.run(0).catch(() => {})
 }

@@ -28,6 +28,7 @@ const ROUTES = [
   'GET /.well-known/jwks.json',
   'GET /.well-known/oauth-authorization-server',
   'GET /.well-known/openid-configuration',
+  'GET /audit',
   'GET /auth/me',
   'GET /auth/sessions',
   'GET /health/live',
@@ -49,6 +50,7 @@ const ROUTES = [
   'POST /auth/register',
   'POST /oauth/introspect',
   'POST /oauth/revoke',
+  'POST /tokens/explain',
   'POST /users/:id/logout'
 ]
 
