@@ -8,6 +8,7 @@ const RETRY_MILLISECONDS = 10
 
 interface Deed {
   run: () => unknown
+  isSynced: boolean
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
 }
@@ -56,13 +57,24 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     }
   }
 
+  /** What nothing of must outlive a power cut is not worth a wait for the disk. */
+  function commitSynced (deeds: Deed[]) {
+    if (deeds.some(({ isSynced }) => isSynced)) return commitAll(deeds)
+    client.pragma('synchronous = NORMAL')
+    try {
+      return commitAll(deeds)
+    } finally {
+      client.pragma('synchronous = FULL')
+    }
+  }
+
   function commit () {
     const deeds = waiting
     let answers: Array<() => void>
     try {
       assertInPlace()
       const begun = observe ? performance.now() : 0
-      answers = commitAll(deeds)
+      answers = commitSynced(deeds)
       commits++
       observe?.(performance.now() - begun, deeds.length)
     } catch (error) {
@@ -76,16 +88,22 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     for (const answer of answers) answer()
   }
 
-  const write: Write = (run) => new Promise((resolve, reject) => {
+  const writer = (isSynced: boolean): Write => (run) => new Promise((resolve, reject) => {
     // The promise gives back what `run` returned: the queue alone forgets its type.
-    waiting.push({ run, resolve: resolve as Deed['resolve'], reject })
+    waiting.push({ run, isSynced, resolve: resolve as Deed['resolve'], reject })
     if (waiting.length > 1) return
     waitingSince = Date.now()
     setImmediate(commit)
   })
 
   return {
-    write,
+    write: writer(true),
+
+    /**
+     * The same for counts: they outlive the process, but the last of them not always a power cut. A turn in which
+     * nothing else is written does not wait for the disk.
+     */
+    writeUnsynced: writer(false),
 
     /** Who measures commits from now on; nothing is measured until then. */
     observeCommits (observer: CommitObserver) {

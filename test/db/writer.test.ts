@@ -15,12 +15,13 @@ function prepare (t: Test) {
   t.teardown(() => { client.close(); other.close() })
   client.pragma('journal_mode = WAL')
   client.exec("create table notes (text text primary key); create trigger fatal before insert on notes when new.text = 'fatal' begin select raise(rollback, 'all of it'); end")
-  const { write, revision } = createWriter(client, () => {})
+  const { write, writeUnsynced, revision } = createWriter(client, () => {})
   const insert = client.prepare('insert into notes values (?)')
   return {
     client,
     other,
     write,
+    writeUnsynced,
     revision,
     note: (text: string) => write(() => insert.run(text).changes),
     notes: () => other.prepare('select text from notes order by rowid').pluck().all(),
@@ -132,6 +133,26 @@ t.test('write', async (t) => {
     t.match(results, Array(2).fill({ status: 'rejected', reason: { code: 'SQLITE_BUSY' } }))
     t.ok(time > 950 && time < 1850, `${time} ms`)
     t.same(notes(), ['three'])
+  })
+})
+
+t.test('writeUnsynced', async (t) => {
+  t.test('does not wait for the disk, unless somebody else does', async (t) => {
+    const { client, write, writeUnsynced } = prepare(t)
+    const level = () => client.pragma('synchronous', { simple: true })
+    const [NORMAL, FULL] = [1, 2]
+
+    t.same(await Promise.all([writeUnsynced(level), writeUnsynced(level)]), [NORMAL, NORMAL])
+    t.equal(await write(level), FULL)
+    t.same(await Promise.all([writeUnsynced(level), write(level)]), [FULL, FULL])
+  })
+
+  t.test('leaves the next write as it was, though it fails', async (t) => {
+    const { client, write, writeUnsynced } = prepare(t)
+
+    await t.rejects(writeUnsynced(() => client.exec("insert into notes values ('fatal')")), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+
+    t.equal(await write(() => client.pragma('synchronous', { simple: true })), 2)
   })
 })
 
