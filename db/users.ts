@@ -104,10 +104,10 @@ export function usersRepository (connection: Connection, write: NotedWrite) {
       connection.update(users).set({ passwordHash }).where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
     }),
 
-    /** Ends an account's sessions and deletes it; gives whether there was one. */
-    remove: (id: string, note?: Note<boolean>) => write(() => {
+    /** Ends an account's sessions and deletes it, if need be only while it has this password hash; gives whether it did. */
+    remove: (id: string, note?: Note<boolean>, passwordHash?: string) => write(() => {
       const user = byId.get({ id })
-      if (!user) return false
+      if (!user || user.passwordHash !== (passwordHash ?? user.passwordHash)) return false
       assertAdminRemains(user)
       endSessions.all(id)
       connection.delete(users).where(eq(users.id, id)).run()

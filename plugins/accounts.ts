@@ -34,10 +34,10 @@ export interface Accounts {
    */
   change: (id: string, change: UserChange, by: By) => Promise<User | undefined>
   /**
-   * Ends an account's sessions and deletes it; gives whether there was one.
+   * Ends an account's sessions and deletes it, if need be only while it has this password hash; gives whether it did.
    * @throws `last_admin`
    */
-  remove: (id: string, by: By) => Promise<boolean>
+  remove: (id: string, by: By, passwordHash?: string) => Promise<boolean>
   /**
    * The account with this name, if this is its password. Takes as long, and says the same, when there is none.
    * The password is hashed anew when the parameters have changed.
@@ -106,7 +106,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
       details: { fields: Object.keys(change), roles: change.roles, disabled: change.disabled, endsSessions: update.endsSessions }
     })),
 
-    remove: (id, by) => db.users.remove(id, audit.note(by, { event: 'account_deleted', subject: id })),
+    remove: (id, by, passwordHash) => db.users.remove(id, audit.note(by, { event: 'account_deleted', subject: id }), passwordHash),
 
     async identify (login, password, request) {
       const user = await db.users.find(login)

@@ -45,7 +45,8 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
     preHandler: limits.address
   }, async (request, reply) => {
     const user = await accounts.reauthenticate(request.body.password, request)
-    await accounts.remove(user.id, request)
+    const isDeleted = await accounts.remove(user.id, request, user.passwordHash)
+    if (!isDeleted) throw problem('wrong_password')
     reply.code(204)
   })
 }

@@ -111,6 +111,24 @@ t.test('DELETE /auth/me', async (t) => {
     t.strictSame(await stored(server), before)
   })
 
+  t.test('deletes nothing when the password was changed meanwhile', async (t) => {
+    const ada = await signUp(server, { username: 'ada' })
+    const change = ada.inject({ method: 'POST', url: '/auth/password', payload: { current_password: PASSWORD, new_password: 'eight purple elephants' } })
+    const { remove: removeUser } = server.db.users
+    t.intercept(server.db.users, 'remove', {
+      async value (...args: Parameters<typeof removeUser>) {
+        await change
+        return removeUser(...args)
+      }
+    })
+
+    const response = await remove(ada)
+
+    assertRefused(t, response, 403, 'wrong_password')
+    t.equal((await change).statusCode, 204)
+    t.ok(await signIn(server, 'ada', 'eight purple elephants'))
+  })
+
   t.test('refuses the last administrator, and only the last', async (t) => {
     const ada = await signUpAdmin(server)
     const grace = await signUpAdmin(server)
