@@ -6,7 +6,9 @@ import { auditRepository } from './audit.ts'
 import { noting } from './audit-chain.ts'
 import { drizzle, readMigrationFiles } from './drizzle.ts'
 import { clientsRepository } from './clients.ts'
+import { guessesRepository } from './guesses.ts'
 import { probeRepository } from './probe.ts'
+import { requestCountsRepository } from './request-counts.ts'
 import { restoredRepository } from './restored.ts'
 import { revocationsRepository } from './revocations.ts'
 import { sessionsRepository } from './sessions.ts'
@@ -41,7 +43,7 @@ export async function openDatabase (url: string) {
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
 
-  const { write: writeOnly, revision, observeCommits } = createWriter(client, assertInPlace)
+  const { write: writeOnly, writeUnsynced, revision, observeCommits } = createWriter(client, assertInPlace)
   const write = noting(connection, writeOnly)
 
   return {
@@ -52,6 +54,8 @@ export async function openDatabase (url: string) {
     signingKeys: signingKeysRepository(connection, write),
     statusLists: statusListsRepository(connection, write),
     clients: clientsRepository(connection, write),
+    requestCounts: requestCountsRepository(connection, writeUnsynced),
+    guesses: guessesRepository(connection, writeUnsynced),
     probe: probeRepository(connection, write),
     audit: auditRepository(connection, write),
     revision,

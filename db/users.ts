@@ -1,4 +1,4 @@
-import { and, asc, eq, ne, or, sql } from './drizzle.ts'
+import { and, asc, eq, gt, ne, or, sql } from './drizzle.ts'
 import { sessionEndings } from './ending.ts'
 import { emailKey, loginKey, usernameKey } from './names.ts'
 import { sessions, users } from './schema.ts'
@@ -44,6 +44,7 @@ export function usersRepository (connection: Connection, write: NotedWrite) {
   const byId = connection.select().from(users).where(eq(users.id, id)).prepare()
   const byUsername = connection.select().from(users).where(eq(users.usernameKey, sql.placeholder('key'))).prepare()
   const byEmail = connection.select().from(users).where(eq(users.email, sql.placeholder('key'))).prepare()
+  const nextTo = connection.select({ passwordHash: users.passwordHash }).from(users).where(gt(users.id, id)).orderBy(asc(users.id)).limit(1).prepare()
   const otherActiveAdmin = connection.select({ id: users.id }).from(users)
     .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).limit(1).prepare()
 
@@ -66,6 +67,14 @@ export function usersRepository (connection: Connection, write: NotedWrite) {
     /** By what a person signs in with: a username, or an e-mail address (no username has an @). */
     async find (login: string): Promise<User | undefined> {
       return (login.includes('@') ? byEmail : byUsername).get({ key: loginKey(login) })
+    },
+
+    /**
+     * The password hash of the account whose id comes next after `id`: of a random one, when `id` is random.
+     * Gives undefined when there are no accounts.
+     */
+    async hashNextTo (id: string): Promise<string | undefined> {
+      return (nextTo.get({ id }) ?? nextTo.get({ id: '' }))?.passwordHash
     },
 
     /** The form in which what a person signs in with is compared, whether or not there is such an account. */

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { By } from './audit.ts'
@@ -53,7 +53,8 @@ export interface Accounts {
 
 /** What routes and the command line both do with accounts. */
 const accounts: FastifyPluginAsync = async (fastify) => {
-  const { audit, db, limits, log, now, passwords, problem, sessions } = fastify
+  const { audit, db, guesses, log, masterKey, now, passwords, problem, sessions } = fastify
+  const secret = masterKey.derive('examples')
 
   async function prepare ({ password, ...names }: Registration, roles: string[]) {
     await passwords.assertStrong(password, Object.values(names))
@@ -74,12 +75,14 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  /** One hash whether or not there is a user. */
-  async function isPasswordOf (user: User | undefined, password: string, account: string, request: FastifyRequest): Promise<boolean> {
-    await limits.account(account, request)
-    const isRight = await passwords.verify(user?.passwordHash, password)
-    if (!isRight) await limits.failed(request)
-    return isRight
+  /** What guesses are counted by: the name that was typed. By the account, a second name of it would betray itself. */
+  function named (login: string): string {
+    return `name ${db.users.keyOf(login)}`
+  }
+
+  /** What is verified where there is no account: the hash of one, so that there are as many of each cost. Each name has its own. */
+  async function exampleFor (account: string): Promise<string | undefined> {
+    return db.users.hashNextTo(createHmac('sha256', secret).update(account).digest('base64url'))
   }
 
   /** Told before it is answered, alike for known and unknown names. What was typed as one is not kept: it may be a password. */
@@ -92,7 +95,9 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     async register (registration, request) {
       const prepared = await prepare(registration, [])
       const session = sessions.begin(prepared.id, request)
-      return db.users.addSignedIn(prepared, session, audit.note(request, { event: 'registered', subject: prepared.id, session: session.id, isBySubject: true }))
+      const registered = await db.users.addSignedIn(prepared, session, audit.note(request, { event: 'registered', subject: prepared.id, session: session.id, isBySubject: true }))
+      for (const login of [registration.username, registration.email]) if (login !== undefined) guesses.remember(named(login), request)
+      return registered
     },
 
     async create (registration, roles) {
@@ -109,8 +114,10 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     remove: (id, by, passwordHash) => db.users.remove(id, audit.note(by, { event: 'account_deleted', subject: id }), passwordHash),
 
     async identify (login, password, request) {
+      const account = named(login)
       const user = await db.users.find(login)
-      const isRight = await isPasswordOf(user, password, user?.id ?? db.users.keyOf(login), request)
+      const example = await exampleFor(account)
+      const isRight = await guesses.check(account, request, () => passwords.verify(user?.passwordHash, password, example))
       if (!user || !isRight) throw await refusal('invalid_credentials', 'sign_in_refused', user, request)
       if (user.disabled) throw await refusal('account_disabled', 'sign_in_refused', user, request)
       if (passwords.isOutdated(user.passwordHash)) await rehash(user, password)
@@ -120,7 +127,8 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     async reauthenticate (password, request) {
       const user = await db.users.findById(request.user.sub)
       if (!user) throw problem('token_revoked')
-      if (await isPasswordOf(user, password, user.id, request)) return user
+      const account = `id ${user.id}` // strangers, who try names, cannot close it
+      if (await guesses.check(account, request, () => passwords.verify(user.passwordHash, password))) return user
       throw await refusal('wrong_password', 'password_refused', user, request)
     }
   })
@@ -131,4 +139,4 @@ function newId (): string {
   return randomBytes(ID_BYTES).toString('base64url').replace(/^-/, 'a')
 }
 
-export default fp(accounts, { name: 'accounts', dependencies: ['audit', 'clock', 'db', 'limits', 'passwords', 'problem', 'sessions'] })
+export default fp(accounts, { name: 'accounts', dependencies: ['audit', 'clock', 'db', 'guesses', 'master-key', 'passwords', 'problem', 'sessions'] })

@@ -42,7 +42,9 @@ export const Environment = Type.Object({
   ARGON2_QUEUE: Type.Integer({ default: 64, minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' }),
   RATE_LIMIT: oneOf(['on', 'off'], 'on'),
   RATE_LIMIT_ADDRESS: limit('100/1m'),
+  RATE_LIMIT_GUESSES: limit('50/5m'),
   RATE_LIMIT_ACCOUNT: limit('10/15m'),
+  RATE_LIMIT_PAIR: limit('5/15m'),
   TRUST_PROXY: Type.Optional(Type.String({ format: 'address-ranges', description: 'addresses or CIDR ranges separated by commas, such as 10.0.0.0/8,::1' })),
   CORS_ORIGIN: Type.Optional(Type.String({ format: 'origins', description: 'origins separated by commas, such as https://app.example.com' })),
   METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: 'a port from 0 (any free one) to 65535, another than PORT' })),
@@ -104,7 +106,9 @@ export function readConfig (environment: Record<string, string | undefined>) {
     },
     rateLimit: env.RATE_LIMIT === 'on' && {
       address: windowOf(env.RATE_LIMIT_ADDRESS),
-      account: windowOf(env.RATE_LIMIT_ACCOUNT)
+      guesses: windowOf(env.RATE_LIMIT_GUESSES),
+      account: windowOf(env.RATE_LIMIT_ACCOUNT),
+      pair: windowOf(env.RATE_LIMIT_PAIR)
     },
     trustProxy: commaSeparated(env.TRUST_PROXY),
     corsOrigins: commaSeparated(env.CORS_ORIGIN),

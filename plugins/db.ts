@@ -4,6 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Database } from '../db/index.ts'
 
 export type { AuditEvent, NewAuditEvent, Note } from '../db/audit-chain.ts'
+export type { Bucket } from '../db/guesses.ts'
 export type { Revocation } from '../db/revocations.ts'
 export type { Session } from '../db/sessions.ts'
 export type { NewSession, RotationOutcome } from '../db/sessions.ts'

@@ -13,6 +13,8 @@ const housekeeping: FastifyPluginAsync = async (fastify) => {
       await sessions.prune()
       await keys.rotateWhenDue()
       await db.statusLists.prune(now())
+      await db.requestCounts.prune(now())
+      await db.guesses.prune(now())
       await audit.prune()
     } catch (err) {
       log.error({ err }, 'the housekeeping could not be done, and will be tried again')

@@ -20,15 +20,21 @@ declare module 'fastify' {
 
 export interface Passwords {
   /**
+   * For what is to be done only if a hash can follow.
+   * @throws the refusal `busy` when too many hashes wait already
+   */
+  assertRoom: () => void
+  /**
    * Hashes with argon2id.
    * @throws the refusal `busy` when too many hashes wait already
    */
   hash: (password: string) => Promise<string>
   /**
-   * Whether this is the password of this hash. Without a hash it takes as long, and the answer is no.
+   * Whether this is the password of this hash. Without a hash it takes as long as with `example`, another account's,
+   * or with a new one when there is none; and the answer is no.
    * @throws the refusal `busy` when too many hashes wait already
    */
-  verify: (passwordHash: string | undefined, password: string) => Promise<boolean>
+  verify: (passwordHash: string | undefined, password: string, example?: string) => Promise<boolean>
   /** How many hashes are being computed now, and how many wait for a thread. */
   load: () => { running: number, waiting: number }
   /** Whether a hash was made with other parameters than those that hold now. */
@@ -62,8 +68,12 @@ const passwords: FastifyPluginAsync = async (fastify) => {
 
   let asked = 0
 
-  async function run (name: 'hash' | 'verify', task: object) {
+  function assertRoom () {
     if (pool.queueSize >= queue) throw problem('busy', { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } })
+  }
+
+  async function run (name: 'hash' | 'verify', task: object) {
+    assertRoom()
     asked++
     try {
       return await pool.run(task, { name })
@@ -73,13 +83,15 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   }
 
   fastify.decorate('passwords', {
+    assertRoom,
+
     hash: (password) => run('hash', { password: password.normalize('NFC'), memoryCost, timeCost }),
 
-    async verify (passwordHash, password) {
-      const isComputable = passwordHash !== undefined && hasSaneParameters(passwordHash)
-      if (passwordHash !== undefined && !isComputable) log.error({ event: 'absurd_hash' }, 'a stored password hash has parameters that are not ours')
-      const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: isComputable ? passwordHash : decoy })
-      return isComputable && matches
+    async verify (passwordHash, password, example) {
+      const own = computable(passwordHash)
+      if (passwordHash !== own) log.error({ event: 'absurd_hash' }, 'a stored password hash has parameters that are not ours')
+      const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: own ?? computable(example) ?? decoy })
+      return own !== undefined && matches
     },
 
     load: () => ({ running: asked - pool.queueSize, waiting: pool.queueSize }),
@@ -108,9 +120,10 @@ async function commonPasswords (): Promise<Set<string>> {
 
 let loaded: Set<string> | undefined
 
-function hasSaneParameters (passwordHash: string): boolean {
-  const [, m, t, p] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+$/.exec(passwordHash) ?? []
-  return Number(m) <= MOST.memoryCost && Number(t) <= MOST.timeCost && Number(p) <= MOST.parallelism
+/** The hash, unless its parameters are absurd. */
+function computable (passwordHash = ''): string | undefined {
+  const [hash, m, t, p] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+$/.exec(passwordHash) ?? []
+  return Number(m) <= MOST.memoryCost && Number(t) <= MOST.timeCost && Number(p) <= MOST.parallelism ? hash : undefined
 }
 
 function unpadded (bytes: number): string {

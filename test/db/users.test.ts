@@ -45,6 +45,17 @@ t.test('users.add and users.addSignedIn', async (t) => {
   })
 })
 
+t.test('users.hashNextTo', async (t) => {
+  t.test('gives the next account\'s, after the last one the first one\'s, and nothing where there is none', async (t) => {
+    const { users, user } = await prepare(t)
+    t.equal(await users.hashNextTo('a'), undefined)
+    await user('b')
+    await user('d')
+
+    for (const [id, hash] of [['a', 'hash of b'], ['b', 'hash of d'], ['c', 'hash of d'], ['e', 'hash of b']] as const) t.equal(await users.hashNextTo(id), hash, id)
+  })
+})
+
 t.test('users.find', async (t) => {
   t.test('compares usernames as RFC 8265 does, and e-mail addresses in lower case', async (t) => {
     const { users, user } = await prepare(t)

@@ -1,6 +1,6 @@
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { PASSWORD, build, databaseUrl, signIn, signUp } from '../helper.ts'
+import { PASSWORD, build, databaseUrl, signIn, signUp, stored } from '../helper.ts'
 
 t.test('An account', async (t) => {
   t.test('that the operator makes has roles, and no session yet', async (t) => {
@@ -18,6 +18,21 @@ t.test('An account', async (t) => {
 
     await t.rejects(accounts.create({ username: 'ada.lovelace', password: 'Ada.Lovelace' }, []), { code: 'weak_password' })
     await t.rejects(accounts.create({ username: 'ada', password: 'password' }, []), { code: 'weak_password' })
+  })
+
+  t.test('that there is not costs what one of those costs that there are, for each name always the same', async (t) => {
+    const server = await build(t)
+    for (const username of ['ada', 'bea', 'cleo']) await server.accounts.create({ username, password: PASSWORD }, [])
+    const hashes = (await stored(server)).users.map(({ passwordHash }) => passwordHash)
+    const verified = t.capture(server.passwords, 'verify', server.passwords.verify)
+    const login = (username: string) => server.inject({ method: 'POST', url: '/auth/login', payload: { username, password: PASSWORD } })
+    const names = Array.from({ length: 5 }, (_, i) => `nobody${i}`)
+
+    for (const name of [...names, ...names]) t.equal((await login(name)).statusCode, 401)
+
+    const examples = verified().map(({ args: [, , example] }) => example)
+    for (const example of examples) t.ok(hashes.includes(String(example)))
+    t.same(examples.slice(0, 5), examples.slice(5))
   })
 
   t.test('that was deleted a moment ago is not asked for its password', async (t) => {

@@ -30,7 +30,12 @@ t.test('readConfig', async (t) => {
       accessTokenHeader: undefined,
       passwordMinLength: 8,
       argon2: { memoryCost: 19_456, timeCost: 2, queue: 64 },
-      rateLimit: { address: { max: 100, windowMilliseconds: 60_000 }, account: { max: 10, windowMilliseconds: 900_000 } },
+      rateLimit: {
+        address: { max: 100, windowMilliseconds: 60_000 },
+        guesses: { max: 50, windowMilliseconds: 300_000 },
+        account: { max: 10, windowMilliseconds: 900_000 },
+        pair: { max: 5, windowMilliseconds: 900_000 }
+      },
       trustProxy: [],
       corsOrigins: [],
       logLevel: 'info',
@@ -137,6 +142,8 @@ t.test('A wrong setting', async (t) => {
     ['RATE_LIMIT', 'yes'],
     ['RATE_LIMIT_ADDRESS', '100'],
     ['RATE_LIMIT_ACCOUNT', '0/1m'],
+    ['RATE_LIMIT_GUESSES', '50/5'],
+    ['RATE_LIMIT_PAIR', '5m'],
     ['TRUST_PROXY', 'true'],
     ['TRUST_PROXY', '10.0.0.0/33'],
     ['TRUST_PROXY', '::1/129'],

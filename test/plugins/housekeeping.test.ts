@@ -6,6 +6,7 @@ import { build, createClock, createLog, databaseUrl, signUp } from '../helper.ts
 import type { FastifyInstance } from 'fastify'
 
 const MINUTE = 60_000
+const LIMIT = { max: 1, windowMilliseconds: MINUTE }
 
 t.test('Housekeeping', async (t) => {
   mock.timers.enable({ apis: ['setInterval'] })
@@ -21,6 +22,10 @@ t.test('Housekeeping', async (t) => {
     await bea.refresh()
     const cleo = await signUp(server)
     await server.db.revocations.add('new', clock.now() + 1000)
+    for (const [key, time] of [['old', 0], ['new', clock.now()]] as const) {
+      await server.db.requestCounts.add(key, LIMIT, time)
+      await server.db.guesses.admit({ key, ...LIMIT }, [], time)
+    }
     t.equal(server.blocklist.has('old'), true)
 
     mock.timers.tick(MINUTE)
@@ -34,6 +39,7 @@ t.test('Housekeeping', async (t) => {
     t.same(await server.db.sessions.list(ada.user.id, 0), [])
     t.same(await server.db.sessions.list(bea.user.id, 0), [])
     t.equal((await server.db.sessions.list(cleo.user.id, 0)).length, 1)
+    for (const { prune } of [server.db.requestCounts, server.db.guesses]) t.equal(await prune(Number.MAX_SAFE_INTEGER), 1)
   })
 
   t.test('logs a failing database, and tries again', async (t) => {
@@ -67,5 +73,5 @@ t.test('Housekeeping', async (t) => {
 
 /** What was begun before is written, or has failed. */
 async function settled (server: FastifyInstance) {
-  for (let i = 0; i < 6; i++) await server.db.probe.run(0).catch(() => {})
+  for (let i = 0; i < 11; i++) await server.db.probe.run(0).catch(() => {})
 }

@@ -88,6 +88,19 @@ t.test('Where there is no hash, verifying', async (t) => {
     t.ok(decoy > real / 2 && decoy < real * 2, `${decoy} µs, where a real one takes ${real} µs`)
     t.ok(absurd > real / 2 && absurd < real * 2, `${absurd} µs, where a real one takes ${real} µs`)
   })
+
+  t.test('costs what it costs for an example that was hashed with other parameters, and is no all the same', async (t) => {
+    const { passwords: { hash } } = await build(t)
+    const { passwords } = await build(t, { env: { ARGON2_MEMORY_KIB: '65536', ARGON2_TIME_COST: '2' } })
+    const example = await hash(PASSWORD)
+
+    t.equal(await passwords.verify(undefined, PASSWORD, example), false)
+    const decoy = await cpuTimeOf(() => passwords.verify(undefined, PASSWORD))
+    for (const own of [undefined, '$2b$12']) {
+      const time = await cpuTimeOf(() => passwords.verify(own, PASSWORD, example))
+      t.ok(time < decoy / 4, `${time} µs, where one of today takes ${decoy} µs`)
+    }
+  })
 })
 
 t.test('A storm of logins', async (t) => {

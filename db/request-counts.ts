@@ -1,0 +1,36 @@
+import { eq, lte, sql } from './drizzle.ts'
+import { requestCounts } from './schema.ts'
+import type { Connection } from './index.ts'
+import type { Write } from './writer.ts'
+
+/** How many requests are let in within a window, and how long that is. */
+export interface Window {
+  max: number
+  windowMilliseconds: number
+}
+
+export function requestCountsRepository (connection: Connection, write: Write) {
+  const [key, now, until] = [sql.placeholder('key'), sql.placeholder('now'), sql.placeholder('until')]
+  const find = connection.select().from(requestCounts).where(eq(requestCounts.key, key)).prepare()
+  const isOver = sql`${requestCounts.until} <= ${now}`
+  const increment = connection.insert(requestCounts).values({ key, count: 1, until }).onConflictDoUpdate({
+    target: requestCounts.key,
+    set: { count: sql`iif(${isOver}, 1, ${requestCounts.count} + 1)`, until: sql`iif(${isOver}, excluded.until, ${requestCounts.until})` }
+  }).returning({ count: requestCounts.count, until: requestCounts.until }).prepare()
+  const deleteExpired = connection.delete(requestCounts).where(lte(requestCounts.until, now)).prepare()
+
+  return {
+    /**
+     * Counts one more request; the first one begins a window. Gives the count, and when it begins anew.
+     * Beyond `max` nothing more is counted nor written, so that a flood that is refused costs the disk nothing.
+     */
+    async add (key: string, { max, windowMilliseconds }: Window, now: number): Promise<{ count: number, until: number }> {
+      const found = find.get({ key })
+      if (found && found.count > max && found.until > now) return found
+      return write(() => increment.get({ key, now, until: now + windowMilliseconds }))
+    },
+
+    /** Forgets the windows that are over; gives how many. */
+    prune: (now: number) => write(() => deleteExpired.run({ now }).changes)
+  }
+}
