@@ -32,7 +32,7 @@ export const Environment = Type.Object({
   KEY_PREPUBLISH: duration('24h', 'a duration with its unit, shorter than KEY_ROTATION, such as 24h'),
   STATUS_LIST_TTL: duration('15s'),
   AUDIT_RETENTION: duration('90d'),
-  AUDIT_REFRESHES: oneOf(['on', 'off'], 'on'),
+  AUDIT_REFRESHES: oneOf(['on', 'off'], 'off'),
   VERIFY_PREFLIGHT: oneOf(['refuse', 'allow'], 'refuse'),
   ACCESS_TOKEN_HEADER: Type.Optional(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9-]*$', description: 'the name of a header, such as x-access-token' })),
   PASSWORD_MIN_LENGTH: Type.Integer({ default: 8, minimum: 8, maximum: 64, description: 'a whole number from 8 to 64' }),

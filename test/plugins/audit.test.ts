@@ -5,7 +5,7 @@ const AGENT = 'A browser '.repeat(20)
 
 const clock = createClock()
 const log = createLog()
-const server = await buildShared(t, { now: clock.now, logger: log.logger })
+const server = await buildShared(t, { env: { AUDIT_REFRESHES: 'on' }, now: clock.now, logger: log.logger })
 
 function events ({ db } = server) {
   return [...db.audit.walk()]
@@ -203,10 +203,10 @@ t.test('The log', async (t) => {
   })
 })
 
-t.test('AUDIT_REFRESHES=off', async (t) => {
+t.test('Without AUDIT_REFRESHES=on', async (t) => {
   t.test('leaves refreshes to the log, and nothing else', async (t) => {
     const { lines, logger } = createLog()
-    const server = await build(t, { env: { AUDIT_REFRESHES: 'off', REFRESH_GRACE: '0s' }, logger })
+    const server = await build(t, { env: { REFRESH_GRACE: '0s' }, logger })
     const ada = await signUp(server)
 
     await ada.refresh()
