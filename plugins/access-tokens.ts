@@ -61,7 +61,7 @@ export interface AccessTokens {
 type CompleteToken = Extract<jwt.TokenOrHeader, { header: unknown }>
 
 const accessTokens: FastifyPluginAsync = async (fastify) => {
-  const { blocklist, config: { audience, clientId, issuer }, db, keys, now, problem } = fastify
+  const { blocklist, config: { audience, clientId, issuer, sessionMaxAgeSeconds }, db, keys, now, problem } = fastify
 
   const remembered = recently<Verified>(MOST_REMEMBERED)
   let machinery = machineryOf(keys.all())
@@ -109,9 +109,14 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     } catch (cause) {
       throw problem('invalid_token', { cause })
     }
-    if (!areComplete(claims) || claims.iat > now() / 1000 + CLOCK_SKEW_SECONDS) throw problem('invalid_token')
+    if (!areComplete(claims) || !isAsWritten(claims, token) || !isPlausible(claims)) throw problem('invalid_token')
     Object.freeze(claims.roles)
     return { claims: Object.freeze(claims), kid: verifier.kid }
+  }
+
+  /** Whether a token was issued by now, as far as clocks agree, and for no longer than the longest session. */
+  function isPlausible ({ iat, exp }: AccessTokenClaims): boolean {
+    return iat <= now() / 1000 + CLOCK_SKEW_SECONDS && exp - iat <= sessionMaxAgeSeconds + CLOCK_SKEW_SECONDS
   }
 
   function isOfAnotherType (token: string): boolean {
@@ -200,6 +205,11 @@ function areComplete (claims: unknown): claims is AccessTokenClaims {
   return [sub, clientId, jti, sid, uri].every((value) => typeof value === 'string' && value !== '') &&
     [iat, exp, authTime, idx].every(Number.isSafeInteger) && nbf === undefined &&
     Array.isArray(roles) && roles.every((role) => typeof role === 'string')
+}
+
+/** Whether a token has its claims in the one way in which they are written here. A name that stands there twice would say one thing to us, and another to somebody else. */
+function isAsWritten (claims: AccessTokenClaims, token: string): boolean {
+  return token.split('.')[1] === Buffer.from(JSON.stringify(claims)).toString('base64url')
 }
 
 /**

@@ -34,8 +34,13 @@ interface BuildOptions {
   routes?: FastifyPluginAsync
 }
 
+/** A test, or whatever else closes what it opened. */
+interface Scope {
+  teardown: (close: () => unknown) => void
+}
+
 /** The real service, as `npm start` makes it, closed when the test ends. */
-export async function build (t: Test | TAP, { env = {}, now, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
+export async function build (t: Scope, { env = {}, now, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
   const config = readConfig({ ...TEST_ENVIRONMENT, ...env })
   const server = Fastify({ ...options(config), logger })
   t.teardown(() => server.close())
@@ -74,6 +79,11 @@ export async function converse (server: FastifyInstance, ...lines: string[]): Pr
 /** A path for a database that goes with the test. */
 export function databaseUrl (t: Test): string {
   return `file:${join(t.testdir(), 'data', 'postern.db')}`
+}
+
+/** How somebody who knows @fastify/jwt protects a route. */
+export const stockRoute: FastifyPluginAsync = async (fastify) => {
+  fastify.get('/stock', { onRequest: async (request) => { await request.jwtVerify() } }, async ({ user }) => user)
 }
 
 let count = 0
