@@ -61,13 +61,14 @@ const swaggerPlugin: FastifyPluginAsync = async (fastify) => {
 }
 
 /** A route's schema with what its hooks add to it: the security that they demand and the refusals that they throw. */
-function documented (schema: FastifySchema, { config }: RouteOptions): FastifySchema {
+function documented (schema: FastifySchema, { config, method }: RouteOptions): FastifySchema {
   const codes: ProblemCode[] = [...config?.refusals ?? []]
   if (config?.access) codes.push('missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type')
   if (config?.isForClients) codes.push('invalid_client')
   if (config?.access?.role) codes.push('forbidden')
   if (schema.body ?? schema.querystring ?? schema.params) codes.push('validation_failed')
-  if (schema.body) codes.push('invalid_json', 'body_too_large', 'unsupported_media_type')
+  if (schema.params) codes.push('bad_request', 'uri_too_long') // what the router makes of a part that it cannot decode, or that is too long
+  if (method !== 'GET') codes.push('invalid_json', 'body_too_large', 'unsupported_media_type') // a body is read whether or not one is wanted
   if (config?.isLimited) codes.push('rate_limited')
   codes.push('internal_error', 'database_unavailable')
 

@@ -27,7 +27,15 @@ const revocations: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'Events have the cursor as id: who comes back with `Last-Event-ID` misses nothing. `Accept: text/event-stream` asks for events with `since` too.',
       tags: ['gateway'],
       querystring: RevocationsQuery,
-      response: { 200: Revocations }
+      response: {
+        200: {
+          description: 'What was revoked',
+          content: {
+            'application/json': { schema: Revocations },
+            'text/event-stream': { schema: Type.String({ description: 'Events named `revoked`, whose data is one of `revocations`', examples: ['id: 1\nevent: revoked\ndata: {"kind":"sid",…}\n\n'] }) }
+          }
+        }
+      }
     },
     onRequest: authenticateClient
   }, async ({ query: { since }, headers }, reply) => {

@@ -14,7 +14,7 @@ const list: FastifyPluginAsyncTypebox = async (fastify) => {
     onRequest: requireRole('admin')
   }, async ({ query: { limit, cursor, user, event, since, request_id: requestId } }) => {
     const { events, next } = await db.audit.list({
-      limit,
+      limit: limit!, // its default has filled it in
       before: cursor === undefined ? undefined : Number(cursor),
       since: since === undefined ? undefined : Date.parse(since),
       subject: user,

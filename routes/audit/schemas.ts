@@ -7,7 +7,7 @@ const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema,
 export const RequestId = Type.String({ pattern: '^[\\w.-]{1,64}$', description: 'The X-Request-Id of an answer', examples: ['9f0c1c1e-6a0f-4f5e-9f3c-0a5b1f0d7c11'] })
 
 export const AuditQuery = Type.Object({
-  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
   cursor: Type.Optional(Type.String({ pattern: '^\\d{1,15}$', description: 'The `next_cursor` of the page before' })),
   user: Type.Optional({ ...Id, description: 'What happened to this account; without its refreshes, unless `event` asks for them' }),
   event: Type.Optional(Type.String({ pattern: '^[a-z_]{1,32}$', examples: ['sign_in_refused'] })),

@@ -13,13 +13,13 @@ const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: Revoked }
     },
     onRequest: authenticateClient
-  }, async (request) => {
+  }, async (request, reply) => {
     const { token } = request.body
     const claims = accessTokens.read(token)
     const refresh = refreshTokens.read(token)
     if (claims) await accessTokens.revoke(claims, audit.note(request, { event: 'revoked', subject: claims.sub, session: claims.sid, target: claims.jti }))
     if (refresh) await db.sessions.end(refresh.sid, undefined, audit.note(request, ([ended]) => ended && { event: 'revoked', subject: ended.userId, session: ended.id }))
-    return null
+    return reply.send(undefined as never) // no body, which is what the document makes of null
   })
 }
 

@@ -12,7 +12,8 @@ const list: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: UsersPage }
     },
     onRequest: requireRole('admin')
-  }, async ({ query: { limit, cursor, q } }) => {
+  }, async ({ query: { limit: wanted, cursor, q } }) => {
+    const limit = wanted! // its default has filled it in
     const found = await db.users.list({ limit: limit + 1, after: cursor === undefined ? undefined : positionOf(cursor), prefix: q })
     const page = found.slice(0, limit)
     const last = page.at(-1)

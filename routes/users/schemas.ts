@@ -14,7 +14,7 @@ export const UserChange = Type.Object({
 }, { additionalProperties: false, minProperties: 1 })
 
 export const UsersQuery = Type.Object({
-  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
   cursor: Type.Optional(Type.String({ pattern: '^[\\w-]{30}$', description: 'The `next_cursor` of the page before' })),
   q: Type.Optional(Type.String({ minLength: 1, maxLength: 254, description: 'The beginning of a username or an e-mail address' }))
 }, { additionalProperties: false })

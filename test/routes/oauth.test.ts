@@ -128,6 +128,7 @@ t.test('POST /oauth/revoke', async (t) => {
     const response = await post('revoke', { token: ada.access_token })
 
     t.equal(response.statusCode, 200)
+    t.equal(response.body, '')
     t.equal(response.headers['cache-control'], 'no-store')
     assertRefused(t, await ada.inject({ url: '/secret' }), 401, 'token_revoked')
     t.same(await introspected(ada.access_token), { active: false })
