@@ -25,6 +25,7 @@ export function options (config: Config): FastifyHttpOptions<Server> {
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: 16 * KIB,
     requestTimeout: 10 * SECOND,
+    connectionTimeout: 30 * SECOND, // for a client that does not read its answer: Node looks twice; followers of the feed hear from it more often
     keepAliveTimeout: 72 * SECOND, // longer than gateways keep an idle connection, so that they let go first
     http: { headersTimeout: 5 * SECOND, requestTimeout: 10 * SECOND, connectionsCheckingInterval: SECOND, maxHeaderSize: 16 * KIB },
     logController: new LogController({ disableRequestLogging: true }), // what happens is logged by whoever knows what it means

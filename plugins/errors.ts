@@ -9,6 +9,8 @@ import type { Problem, ProblemCode } from './problem.ts'
 
 /** A body of 16 KiB can have some thousand faults, and the answer to it should not be ten times as long. */
 const MOST_FAULTS = 20
+const RETRY_AFTER_SECONDS = '1'
+const HANG_UP_MILLISECONDS = 1000
 
 interface Thrown extends FastifyError {
   detail?: string
@@ -56,6 +58,7 @@ function handleError (thrown: Thrown | null | undefined, request: FastifyRequest
 
   const challenge = challengeOf(codeOf(error))
   if (challenge) reply.header('www-authenticate', challenge)
+  if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   if (error.validation) problem.errors = error.validation.slice(0, MOST_FAULTS).map(pointed)
   return reply.code(status).headers(error.headers ?? {}).type('application/problem+json').send(problem)
 }
@@ -82,11 +85,13 @@ export function refuseConnection (error: FastifyError, socket: Socket) {
   if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
   const problem = problemBody(codeOf({ ...error, statusCode: 400 }))
   const body = JSON.stringify(problem)
+  socket.setTimeout(HANG_UP_MILLISECONDS) // whoever does not hang up is not waited for
   socket.end([
     `HTTP/1.1 ${problem.status} ${problem.title}`,
     'Content-Type: application/problem+json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'X-Content-Type-Options: nosniff',
+    ...problem.status === 503 ? [`Retry-After: ${RETRY_AFTER_SECONDS}`] : [],
     'Connection: close',
     '',
     body

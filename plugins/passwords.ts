@@ -7,7 +7,6 @@ import type { FastifyPluginAsync } from 'fastify'
 const WORKER = fileURLToPath(new URL('../workers/argon2.ts', import.meta.url))
 const LOWEST_PRIORITY = 19
 const IDLE_MILLISECONDS = 60_000
-const RETRY_AFTER_SECONDS = 1
 const SALT_BYTES = 16
 const TAG_BYTES = 32
 
@@ -69,7 +68,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   let asked = 0
 
   function assertRoom () {
-    if (pool.queueSize >= queue) throw problem('busy', { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } })
+    if (pool.queueSize >= queue) throw problem('busy')
   }
 
   async function run (name: 'hash' | 'verify', task: object) {

@@ -46,6 +46,7 @@ export const catalogue = {
   internal_error: [500, 'Something went wrong here and was logged: try again, or tell the operator the X-Request-Id.'],
   busy: [503, 'Too many people are signing in: try again in a moment.'],
   shutting_down: [503, 'The service is stopping: try again in a moment.'],
+  overloaded: [503, 'The service has more to do than it can: wait as long as Retry-After says.'],
   not_verified: [503, 'Whether the token is good cannot be said now: try again in a moment.'],
   database_unavailable: [503, 'The database does not answer: try again in a moment.']
 } as const satisfies Record<string, readonly [status: number, detail: string]>

@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import manifest from '../package.json' with { type: 'json' }
 import { catalogue, problemBody } from './problem.ts'
-import type { FastifyPluginAsync, FastifySchema, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifySchema, RouteOptions } from 'fastify'
 import type { ProblemCode } from './problem.ts'
 
 /** What Swagger UI needs, and nothing from elsewhere. */
@@ -14,13 +14,17 @@ const DESCRIPTION = `To try it: register or sign in below, copy the \`access_tok
 
 Every refusal is a problem (RFC 9457) whose \`code\` is stable.`
 
+/** How many answers of the docs are given at the same time. */
+const MOST_OPEN = 100
+
 /** Relative to the document, so that it holds under whatever path a gateway gives the service. */
 const SERVERS = [{ url: '..' }]
 
 const RESPONSE_HEADERS: Record<number, Record<string, object>> = {
   401: { 'WWW-Authenticate': { description: 'The challenge of RFC 6750', schema: { type: 'string' } } },
   405: { Allow: { description: 'The methods that this address takes', schema: { type: 'string' } } },
-  429: { 'Retry-After': { description: 'In how many seconds to try again', schema: { type: 'integer' } } }
+  429: { 'Retry-After': { description: 'In how many seconds to try again', schema: { type: 'integer' } } },
+  503: { 'Retry-After': { description: 'In how many seconds to try again', schema: { type: 'integer' } } }
 }
 
 /** The OpenAPI document at /docs/json and Swagger UI at /docs. What hooks and schemas refuse is documented from them, not by hand. */
@@ -52,11 +56,28 @@ const swaggerPlugin: FastifyPluginAsync = async (fastify) => {
     transformObject: (document) => ({ ...'openapiObject' in document && document.openapiObject, servers: SERVERS }),
     transform: ({ schema, url, route }) => ({ schema: schema && documented(schema, route), url })
   })
-  await fastify.register(swaggerUi, {
-    routePrefix: '/docs',
-    indexPrefix: '.', // relative, as all that the page asks for
-    staticCSP: UI_POLICY,
-    uiConfig: { deepLinking: true, persistAuthorization: true, tryItOutEnabled: true }
+  await fastify.register(async (docs) => {
+    boundOpen(docs)
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      indexPrefix: '.', // relative, as all that the page asks for
+      staticCSP: UI_POLICY,
+      uiConfig: { deepLinking: true, persistAuthorization: true, tryItOutEnabled: true }
+    })
+  })
+}
+
+/**
+ * These are the largest answers that anybody can ask for, and some keep a file open until they are read. Who does not read
+ * them could fill the memory and use up the open files, so there are so many at a time and no more.
+ */
+function boundOpen (docs: FastifyInstance) {
+  let open = 0
+  docs.addHook('onRequest', (_request, { raw: response }, done) => {
+    if (open >= MOST_OPEN || !response.socket) return done(docs.problem('overloaded')) // without one it waits for the answer before it
+    open++
+    response.once('close', () => { open-- })
+    done()
   })
 }
 
@@ -70,7 +91,7 @@ function documented (schema: FastifySchema, { config, method }: RouteOptions): F
   if (schema.params) codes.push('bad_request', 'uri_too_long') // what the router makes of a part that it cannot decode, or that is too long
   if (method !== 'GET') codes.push('invalid_json', 'body_too_large', 'unsupported_media_type') // a body is read whether or not one is wanted
   if (config?.isLimited) codes.push('rate_limited')
-  codes.push('internal_error', 'database_unavailable')
+  codes.push('internal_error', 'database_unavailable', 'overloaded')
 
   return {
     ...schema,

@@ -8,7 +8,7 @@ import type { Static } from 'typebox'
 const NONE = '-'
 const NOBODY = identity({ sub: NONE, sid: NONE, roles: [], jti: NONE })
 
-const REFUSALS = new Set(['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type', 'forbidden', 'shutting_down'])
+const REFUSALS = new Set(['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type', 'forbidden', 'overloaded', 'shutting_down'])
 
 const VerifyQuery = Type.Object({
   role: Type.Optional(Type.Union([Type.String({ examples: ['admin'] }), Type.Array(Type.String())], { description: 'A role that the token must have; of several, all' }))

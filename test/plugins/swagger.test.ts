@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import app, { options } from '../../app.ts'
 import { readConfig } from '../../plugins/config.ts'
-import { build } from '../helper.ts'
+import { assertRefused, build, converse } from '../helper.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 /** All that answers without a token. Whoever adds to it, do so on purpose. */
@@ -154,6 +154,27 @@ t.test('The OpenAPI document', async (t) => {
   t.test('says which kind of token each of the two that take another wants', async (t) => {
     t.same(operationOf('/auth/refresh', 'post').security, [{ refreshToken: [] }])
     t.same(operationOf('/auth/logout', 'post').security, [{ accessToken: [] }, { refreshToken: [] }])
+  })
+})
+
+t.test('The docs', async (t) => {
+  const server = await build(t)
+  await server.listen({ host: '127.0.0.1', port: 0 })
+
+  t.test('are given to a hundred at a time, and one more is told when to come back', async (t) => {
+    const ask = () => server.inject({ url: '/docs/static/favicon-32x32.png' })
+    const answers = await Promise.all(Array.from({ length: 101 }, ask))
+
+    t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 100)
+    assertRefused(t, answers.find(({ statusCode }) => statusCode !== 200)!, 503, 'overloaded')
+    t.equal((await ask()).statusCode, 200)
+  })
+
+  t.test('are given to nobody who has not read the answer before', async (t) => {
+    const request = (connection: string) => `GET /docs/json HTTP/1.1\r\nHost: localhost\r\nConnection: ${connection}\r\n\r\n`
+    const answers = await converse(server, `${request('keep-alive')}${request('close')}`.trimEnd())
+
+    t.same([...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status), ['200', '503'])
   })
 })
 

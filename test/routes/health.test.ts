@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs'
 import t from 'tap'
-import { assertList, assertRefused, build, createLog, databaseUrl, signUp, stored } from '../helper.ts'
+import { assertList, assertRefused, build, createClock, createLog, databaseUrl, signUp, stored } from '../helper.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 
@@ -46,9 +46,28 @@ t.test('GET /health/ready', async (t) => {
     t.equal(found.statusCode, 200)
   })
 
+  t.test('writes once a second at the most, however often it is asked, and never later than that', async (t) => {
+    const { now, advance } = createClock()
+    const server = await buildOnDisk(t, { now })
+    const statusAfter = async (seconds: number) => {
+      advance(seconds)
+      return (await server.inject({ url: '/health/ready' })).statusCode
+    }
+    const { away, back } = moving(server)
+
+    t.equal(await statusAfter(0), 200)
+    away()
+    t.equal(await statusAfter(0.999), 200, 'as before')
+    t.equal(await statusAfter(0.001), 503)
+    back()
+    t.equal(await statusAfter(0), 200, 'what is bad is not remembered')
+    away()
+    t.equal(await statusAfter(-3600), 503, 'a clock was set back')
+  })
+
   t.test('has a line in the log that says why', async (t) => {
     const { logger, lines } = createLog()
-    const server = await buildOnDisk(t, logger)
+    const server = await buildOnDisk(t, { logger })
 
     moving(server).away()
     await server.inject({ url: '/health/ready' })
@@ -92,8 +111,8 @@ t.test('while the database file is gone', async (t) => {
   })
 })
 
-function buildOnDisk (t: Test, logger?: ReturnType<typeof createLog>['logger']) {
-  return build(t, { env: { DATABASE_URL: databaseUrl(t) }, logger })
+function buildOnDisk (t: Test, options: Parameters<typeof build>[1] = {}) {
+  return build(t, { ...options, env: { DATABASE_URL: databaseUrl(t) } })
 }
 
 /** Moves a service's database file away, and back. */
