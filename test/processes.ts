@@ -9,7 +9,6 @@ import { format } from 'node:util'
 import { main } from '../cli/main.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { TEST_ENVIRONMENT } from './helper.ts'
-import type { Test } from 'tap'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -18,6 +17,11 @@ export const SERVER = commandOf(manifest.scripts.start)
 export const CLI = commandOf(manifest.scripts.cli)
 
 const PATIENCE_MILLISECONDS = 20_000
+
+/** A test, or whatever else ends and then ends what it has started. */
+interface Beginning {
+  teardown: (end: () => void) => void
+}
 
 interface Surroundings {
   env?: Record<string, string>
@@ -83,7 +87,7 @@ export function inTerminal (command: string[]): string[] {
 }
 
 /** Starts a command, by default the service, that is killed with the test if it still runs then. */
-export function start (t: Test, { env = {}, cwd = ROOT, command: [command = '', ...args] = SERVER }: Surroundings & { command?: string[] } = {}) {
+export function start (t: Beginning, { env = {}, cwd = ROOT, command: [command = '', ...args] = SERVER }: Surroundings & { command?: string[] } = {}) {
   const child = spawn(command, args, { cwd, env: environment(env), detached: true })
   const ended = once(child, 'close')
   t.teardown(() => { if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL') }) // it has an id, for it was started
@@ -104,6 +108,9 @@ export function start (t: Test, { env = {}, cwd = ROOT, command: [command = '', 
   }
 
   return {
+    /** The id of the process. */
+    pid: child.pid!, // it has one, for it was started
+
     /** The lines that it has printed so far. */
     lines,
 
@@ -133,7 +140,7 @@ export function start (t: Test, { env = {}, cwd = ROOT, command: [command = '', 
 }
 
 /** The service as a process, when it is ready. */
-export async function startServer (t: Test, surroundings: Parameters<typeof start>[1] = {}) {
+export async function startServer (t: Beginning, surroundings: Parameters<typeof start>[1] = {}) {
   const server = start(t, surroundings)
   const [address = ''] = /http:\/\/[\w.:[\]]+/.exec(await server.says('ready: ')) ?? []
 
