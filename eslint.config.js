@@ -9,7 +9,7 @@ const sql = ['drizzle-orm', 'drizzle-orm/*', 'better-sqlite3']
 const server = ['fastify', 'fastify-plugin', '@fastify/*', 'fast-jwt']
 
 export default [
-  ...neostandard({ ts: true, ignores: resolveIgnoresFromGitignore() }),
+  ...neostandard({ ts: true, noJsx: true, ignores: resolveIgnoresFromGitignore() }),
   boundary(['routes/**/*.ts'], [
     { regex: '^\\.\\.?/(?!(?:.*/)?schemas\\.ts$|package\\.json$)', message: 'A route reaches everything but its schemas through decorators.' },
     { group: sql, message: 'Only db/ knows SQL.' },

@@ -122,11 +122,13 @@ export function readConfig (environment: Record<string, string | undefined>) {
   }
 }
 
+const isEnvironment = new Ajv({ coerceTypes: true, useDefaults: true, formats, meta: false, validateSchema: false, code: { optimize: false } })
+  .compile<Static<typeof Environment>>(Environment)
+
 function validated (environment: Record<string, string | undefined>): Static<typeof Environment> {
   const settings: Record<string, unknown> = Object.fromEntries(Object.entries(environment).filter(([, value]) => value))
-  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, formats, meta: false, validateSchema: false, code: { optimize: false } })
-  if (ajv.validate<Static<typeof Environment>>(Environment, settings)) return settings
-  const [{ instancePath }] = ajv.errors as [ErrorObject] // it stops at the first
+  if (isEnvironment(settings)) return settings
+  const [{ instancePath }] = isEnvironment.errors as [ErrorObject] // it stops at the first
   const name = instancePath.slice(1) as keyof typeof Environment.properties
   throw wrongSetting(name, environment[name])
 }

@@ -55,6 +55,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   const pool = new Piscina({
     filename: WORKER,
     execArgv: [], // what the process preloads is not for its threads, and would cost each of them its start
+    env: {}, // nor are NODE_OPTIONS, for the same reason, nor secrets
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: IDLE_MILLISECONDS,

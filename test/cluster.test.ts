@@ -103,11 +103,9 @@ t.test('WORKERS=2', async (t) => {
     t.teardown(() => taken.close())
     const { port } = taken.address() as AddressInfo // it listens on a port
 
-    const [busy, wrong] = await Promise.all([run(SERVER, { env: { WORKERS: '2', PORT: String(port), DATABASE_URL: databaseUrl(t) } }), run(SERVER, { env: { WORKERS: '2', DATABASE_URL: 'file:/dev/null' } })])
+    const { code, stderr } = await run(SERVER, { env: { WORKERS: '2', PORT: String(port), DATABASE_URL: databaseUrl(t) } })
 
-    for (const { code, stderr } of [busy, wrong]) {
-      t.equal(code, 1)
-      t.match(stderr, /^(PORT|DATABASE_URL) is [^\n]+\.\n$/)
-    }
+    t.equal(code, 1)
+    t.match(stderr, /^PORT is [^\n]+\.\n$/)
   })
 })

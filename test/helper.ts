@@ -13,6 +13,7 @@ export const TEST_ENVIRONMENT = {
   DATABASE_URL: 'file::memory:',
   ARGON2_MEMORY_KIB: '1024',
   ARGON2_TIME_COST: '1',
+  ARGON2_THREADS: '1',
   RATE_LIMIT: 'off'
 }
 

@@ -69,11 +69,9 @@ t.test('a wrong setting stops the start with one sentence', async (t) => {
   const folder = t.testdir()
 
   const settings: Array<[Record<string, string>, RegExp]> = [
-    [{ PORT: '99999' }, /^PORT is "99999" but should be a port from 0 \(any free one\) to 65535\.$/],
     [{ PORT: String(port) }, new RegExp(`^PORT is ${port} but should be a port that is free and that this user may listen on \\(.*EADDRINUSE.*\\)\\.$`)],
     [{ HOST: '192.0.2.1' }, /^HOST is "192\.0\.2\.1" but should be an address of this machine \(.*EADDRNOTAVAIL.*\)\.$/],
     [{ HOST: 'no-such-host.invalid' }, /^HOST is "no-such-host\.invalid" but should be an address of this machine \(getaddrinfo .*\)\.$/],
-    [{ JWT_SECRET: 'hush' }, /^JWT_SECRET is set \(4 bytes\) but should be at least 32 bytes, and set only with JWT_ALGORITHM=HS256\.$/],
     [{ DATABASE_URL: `file:${folder}` }, /^DATABASE_URL is "file:.*" but should be a file that can be opened \(EISDIR.*\)\.$/]
   ]
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build, databaseUrl, signIn, signUp } from './helper.ts'
-import { cli } from './processes.ts'
+import { build, databaseUrl, signIn, signUp } from '../helper.ts'
+import { cli } from '../processes.ts'
 import type { Test } from 'tap'
 
 /** A running service, and the command line on the same database: `cli('keys list')`. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, assertRefused, build, signIn, signUp, signUpAdmin, stored } from './helper.ts'
+import { PASSWORD, assertRefused, build, signIn, signUp, signUpAdmin, stored } from '../helper.ts'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import lock from '../package-lock.json' with { type: 'json' }
-import { ROOT } from './processes.ts'
+import lock from '../../package-lock.json' with { type: 'json' }
+import { ROOT } from '../processes.ts'
 
 const text = read('docs/security.md')
 
