@@ -5,7 +5,7 @@ import type { Note, NotedWrite } from './audit-chain.ts'
 import type { Connection } from './index.ts'
 import type { StatusEntry } from './schema.ts'
 
-const PAGE_SIZE = 10_000
+const PAGE_SIZE = 1000
 
 export type Revocation = typeof revocations.$inferSelect
 

@@ -22,7 +22,7 @@ export interface Blocklist {
  */
 const blocklist: FastifyPluginAsync = async (fastify) => {
   const { db, now } = fastify
-  const liveUntil = new Map<string, number>()
+  const liveUntil = new Map<string, number>() // in seconds: larger numbers would take 16 bytes each
   let lastSequence = 0
   let lastRevision = -1
 
@@ -30,7 +30,7 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
     let page
     do {
       page = db.revocations.since(lastSequence)
-      for (const { revokedId, until } of page) liveUntil.set(revokedId, until)
+      for (const { revokedId, until } of page) liveUntil.set(revokedId, Math.ceil(until / 1000))
       lastSequence = page.at(-1)?.sequence ?? lastSequence
     } while (page.length === db.revocations.pageSize)
     lastRevision = revision
@@ -47,7 +47,7 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
 
     async prune () {
       const time = now()
-      for (const [id, until] of liveUntil) if (until <= time) liveUntil.delete(id)
+      for (const [id, until] of liveUntil) if (until * 1000 <= time) liveUntil.delete(id)
       await db.revocations.prune(time)
     }
   })

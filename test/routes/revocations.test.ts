@@ -10,7 +10,7 @@ import type { Test } from 'tap'
 
 interface Event { id: number, event: string, data: { kind: string, id: string, until: string } }
 
-const MOST_A_PAGE = 10_000
+const MOST_A_PAGE = 1000
 
 /** A service that listens, and the header of a client. */
 async function prepare (t: Test, options: Parameters<typeof build>[1] = {}) {
