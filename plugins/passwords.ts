@@ -52,16 +52,7 @@ export interface Passwords {
 const passwords: FastifyPluginAsync = async (fastify) => {
   const { config: { argon2: { memoryCost, timeCost, threads, queue }, passwordMinLength }, log, problem } = fastify
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
-  const pool = new Piscina({
-    filename: WORKER,
-    execArgv: [], // what the process preloads is not for its threads, and would cost each of them its start
-    env: {}, // nor are NODE_OPTIONS, for the same reason, nor secrets
-    minThreads: 0,
-    maxThreads: threads,
-    idleTimeout: IDLE_MILLISECONDS,
-    niceIncrement: LOWEST_PRIORITY
-  })
-  fastify.addHook('onClose', () => pool.destroy())
+  const pool = poolOf(threads)
 
   // Costs what a real one costs, so that the time of an answer does not tell who has an account.
   const decoy = `${parameters}${unpadded(SALT_BYTES)}$${unpadded(TAG_BYTES)}`
@@ -110,6 +101,26 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     }
   })
 }
+
+/**
+ * One pool for the process, however many services it makes: its threads cost more to start than a service does.
+ * They end when they are idle, and keep no process alive.
+ */
+function poolOf (threads: number): Piscina {
+  const pool = pools.get(threads) ?? new Piscina({
+    filename: WORKER,
+    execArgv: [], // what the process preloads is not for its threads, and would cost each of them its start
+    env: {}, // nor are NODE_OPTIONS, for the same reason, nor secrets
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: IDLE_MILLISECONDS,
+    niceIncrement: LOWEST_PRIORITY
+  })
+  pools.set(threads, pool)
+  return pool
+}
+
+const pools = new Map<number, Piscina>()
 
 /** Some 49,000 of the most used passwords, read when the first password is chosen. */
 async function commonPasswords (): Promise<Set<string>> {
