@@ -15,14 +15,14 @@ export type NewSession = Omit<Session, 'statusEntries'>
 /** What the beginning of a session made of it, and the id of the one that ended for it because there were too many. */
 export interface SessionStart { begun: Session, ended?: string }
 
+/** How long a session lives unused, how long at all, and how long an access token does, in milliseconds. */
+export interface Lifetimes { idleLifetime: number, maxAge: number, accessLifetime: number }
+
 /** What one rotation needs to know. Times in milliseconds. */
-export interface Rotation {
+export interface Rotation extends Lifetimes {
   now: number
   /** Until when a token one generation behind is answered instead of ending the session. */
   grace: number
-  idleLifetime: number
-  maxAge: number
-  accessLifetime: number
   /** How many access tokens of one session may be good at the same time. */
   mostLiveTokens: number
 }
@@ -47,16 +47,24 @@ export function sessionInsert (connection: Connection) {
   }
 }
 
-/** A session after one more rotation. */
-function advanced (session: Session, { now, idleLifetime, maxAge, accessLifetime }: Rotation): Session {
-  const end = session.createdAt + maxAge
-  const accessExpiry = Math.floor(Math.min(now + accessLifetime, end) / 1000) * 1000 // as `exp` says it
+/** What a session says of its times when it is used. Access tokens expire on whole seconds, as their `exp` says it, and with their session at the latest. */
+function timesOf (createdAt: number, now: number, { idleLifetime, maxAge, accessLifetime }: Lifetimes) {
+  const end = createdAt + maxAge
   return {
-    ...session,
-    generation: session.generation + 1,
     lastUsedAt: now,
     expiresAt: Math.min(now + idleLifetime, end),
-    accessExpiresAt: Math.max(session.accessExpiresAt, accessExpiry) // the setting may have been shortened meanwhile
+    accessExpiresAt: Math.floor(Math.min(now + accessLifetime, end) / 1000) * 1000
+  }
+}
+
+/** A session after one more rotation. */
+function advanced (session: Session, rotation: Rotation): Session {
+  const times = timesOf(session.createdAt, rotation.now, rotation)
+  return {
+    ...session,
+    ...times,
+    generation: session.generation + 1,
+    accessExpiresAt: Math.max(session.accessExpiresAt, times.accessExpiresAt) // the setting may have been shortened meanwhile
   }
 }
 
@@ -89,6 +97,9 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
   const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
 
   return {
+    /** The times of a session that begins `now`. */
+    timesAt: (now: number, lifetimes: Lifetimes) => timesOf(now, now, lifetimes),
+
     /**
      * Starts a session for a user whose password was just right. An account has 1000 at the most: the one that was not used for longest ends.
      * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.

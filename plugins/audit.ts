@@ -26,7 +26,7 @@ const EVENTS = {
   restored: { level: 'warn', message: 'a backup was restored' }
 } as const satisfies Record<string, { level?: 'info' | 'warn', message?: string, target?: string }>
 
-export type EventName = keyof typeof EVENTS
+type EventName = keyof typeof EVENTS
 
 /** Who does a deed: the caller of a request, or what acts without one. */
 export type By = FastifyRequest | 'cli' | 'service'

@@ -53,15 +53,15 @@ export interface Sessions {
 /** A login's life: it begins, goes on with every refresh, and ends. */
 const sessions: FastifyPluginAsync = async (fastify) => {
   const { accessTokens, audit, config, db, metrics, now, problem, refreshTokens } = fastify
-  const accessLifetime = config.accessTokenTtlSeconds * 1000
-  const grace = config.refreshGraceSeconds * 1000
-  const idleLifetime = config.refreshTokenTtlSeconds * 1000
-  const maxAge = config.sessionMaxAgeSeconds * 1000
-  const mostLiveTokens = config.rateLimit ? MOST_LIVE_TOKENS : Infinity
-
-  /** Access tokens expire on whole seconds, as their `exp` says it, and with their session at the latest. */
-  function accessExpiry (time: number, createdAt: number): number {
-    return Math.floor(Math.min(time + accessLifetime, createdAt + maxAge) / 1000) * 1000
+  const lifetimes = {
+    idleLifetime: config.refreshTokenTtlSeconds * 1000,
+    maxAge: config.sessionMaxAgeSeconds * 1000,
+    accessLifetime: config.accessTokenTtlSeconds * 1000
+  }
+  const rotation = {
+    ...lifetimes,
+    grace: config.refreshGraceSeconds * 1000,
+    mostLiveTokens: config.rateLimit ? MOST_LIVE_TOKENS : Infinity
   }
 
   function secondsUntil (time: number): number {
@@ -81,9 +81,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       userId,
       generation: 0,
       createdAt: time,
-      lastUsedAt: time,
-      expiresAt: time + Math.min(idleLifetime, maxAge),
-      accessExpiresAt: accessExpiry(time, time),
+      ...db.sessions.timesAt(time, lifetimes),
       ip,
       userAgent: headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null
     }
@@ -113,8 +111,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
 
     async refresh (refreshToken, request) {
       const { sid, generation } = genuine(refreshToken)
-      const time = now()
-      const result = await db.sessions.rotate(sid, generation, { now: time, grace, idleLifetime, maxAge, accessLifetime, mostLiveTokens }, audit.note(request, (result) => factOf(result, generation)))
+      const result = await db.sessions.rotate(sid, generation, { now: now(), ...rotation }, audit.note(request, (result) => factOf(result, generation)))
 
       metrics?.refreshed(result.outcome)
       switch (result.outcome) {

@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 
 const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema, Type.Null()])
 
-export const RequestId = Type.String({ pattern: '^[\\w.-]{1,64}$', description: 'The X-Request-Id of an answer', examples: ['9f0c1c1e-6a0f-4f5e-9f3c-0a5b1f0d7c11'] })
+const RequestId = Type.String({ pattern: '^[\\w.-]{1,64}$', description: 'The X-Request-Id of an answer', examples: ['9f0c1c1e-6a0f-4f5e-9f3c-0a5b1f0d7c11'] })
 
 export const AuditQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
