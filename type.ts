@@ -23,4 +23,7 @@ export const Type = {
   String: (options?: object) => ({ type: 'string', ...options }),
   Union: (anyOf: Schema[], options?: object) => ({ anyOf, ...options }),
   Unsafe: (schema: Schema) => schema
-} as unknown as Pick<typeof TypeBox, 'Array' | 'Boolean' | 'Enum' | 'Integer' | 'Literal' | 'Null' | 'Object' | 'Optional' | 'String' | 'Union' | 'Unsafe'>
+} as unknown as Pick< // TypeBox's types say more than a literal can: what a schema stands for, and what it was made of
+  typeof TypeBox,
+  'Array' | 'Boolean' | 'Enum' | 'Integer' | 'Literal' | 'Null' | 'Object' | 'Optional' | 'String' | 'Union' | 'Unsafe'
+>
