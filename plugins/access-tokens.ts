@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import jwt from '@fastify/jwt'
-import { createSigner, createVerifier } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Note, Session, User } from './db.ts'
-import type { SigningKey } from './keys.ts'
 
 const TYPE = 'at+jwt'
 const JTI_BYTES = 16
@@ -50,9 +48,9 @@ export interface AccessTokens {
    * The one place that decides whether an access token is good. Its claims, or it throws the refusal
    * `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`.
    */
-  verify: (token: string) => AccessTokenClaims
+  verify: (token: string) => Promise<AccessTokenClaims>
   /** The claims of a good token, undefined for any other; throws only when it cannot be said. */
-  read: (token: string) => AccessTokenClaims | undefined
+  read: (token: string) => Promise<AccessTokenClaims | undefined>
   /** Ends one access token, and leaves its session alone. */
   revoke: (claims: AccessTokenClaims, note?: Note<void>) => Promise<void>
 }
@@ -61,57 +59,23 @@ export interface AccessTokens {
 type CompleteToken = Extract<jwt.TokenOrHeader, { header: unknown }>
 
 const accessTokens: FastifyPluginAsync = async (fastify) => {
-  const { blocklist, config: { audience, clientId, issuer, sessionMaxAgeSeconds }, db, keys, now, problem } = fastify
+  const { blocklist, config: { audience, clientId, issuer, sessionMaxAgeSeconds }, db, keys, now, problem, signatures } = fastify
 
+  const { sign, open } = signatures(TYPE)
   const remembered = recently<Verified>(MOST_REMEMBERED)
-  let machinery = machineryOf(keys.all())
 
-  /** One signer and one verifier a key, built once for as long as the keys are the same. */
-  function current () {
-    const all = keys.all()
-    if (all !== machinery.keys) machinery = machineryOf(all)
-    return machinery
-  }
-
-  // The header that a key's tokens carry, and no other, leads to its verifier: what an attacker
-  // writes there (`alg`, `typ`, `kid`, `jwk`, `crit`, …) is never interpreted.
-  function machineryOf (all: readonly SigningKey[]) {
-    const signers = new Map(all.map((key) => [key.kid, signerOf(key)]))
-    const verifiers = new Map(all.map((key) => [headerOf(signers.get(key.kid)!({})), { kid: key.kid, verify: verifierOf(key) }]))
-    return { keys: all, signers, verifiers }
-  }
-
-  function signerOf ({ algorithm, kid, privateKey }: SigningKey) {
-    return createSigner({ key: privateKey, algorithm, kid, header: { alg: algorithm, typ: TYPE } })
-  }
-
-  /** Checks all but the times: they are checked at every use, by the service's own clock. */
-  function verifierOf ({ algorithm, publicKey }: SigningKey) {
-    return createVerifier({
-      key: publicKey,
-      algorithms: [algorithm],
-      checkTyp: TYPE,
-      allowedIss: issuer,
-      allowedAud: audience,
-      requiredClaims: ['iss', 'aud'],
-      ignoreExpiration: true,
-      ignoreNotBefore: true
-    })
-  }
-
-  function signed (token: string): Verified {
-    const verifier = current().verifiers.get(headerOf(token))
-    if (!verifier) throw problem(isOfAnotherType(token) ? 'wrong_token_type' : 'invalid_token')
-
-    let claims: unknown
-    try {
-      claims = verifier.verify(token)
-    } catch (cause) {
-      throw problem('invalid_token', { cause })
-    }
-    if (!areComplete(claims) || !isAsWritten(claims, token) || !isPlausible(claims)) throw problem('invalid_token')
+  /** Checks all but what may change: that is checked at every use, by the service's own clock. */
+  async function signed (token: string): Promise<Verified> {
+    const opened = await open(token)
+    if (!opened) throw problem(isOfAnotherType(token) ? 'wrong_token_type' : 'invalid_token')
+    const { claims, kid } = opened
+    if (!areComplete(claims) || !isAsWritten(claims, token) || !isOurs(claims) || !isPlausible(claims)) throw problem('invalid_token')
     Object.freeze(claims.roles)
-    return { claims: Object.freeze(claims), kid: verifier.kid }
+    return { claims: Object.freeze(claims), kid }
+  }
+
+  function isOurs ({ iss, aud }: AccessTokenClaims): boolean {
+    return iss === issuer && aud === audience
   }
 
   /** Whether a token was issued by now, as far as clocks agree, and for no longer than the longest session. */
@@ -129,18 +93,18 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  function verify (token: string): AccessTokenClaims {
+  async function verify (token: string): Promise<AccessTokenClaims> {
     const known = remembered.get(token)
-    const { claims, kid } = known ?? signed(token)
+    const { claims, kid } = known ?? await signed(token)
     if (claims.exp * 1000 <= now()) throw problem('token_expired')
     if (blocklist.has(claims.sid) || blocklist.has(claims.jti) || blocklist.has(kid)) throw problem('token_revoked')
     if (!known) remembered.add(token, { claims, kid })
     return claims
   }
 
-  function read (token: string): AccessTokenClaims | undefined {
+  async function read (token: string): Promise<AccessTokenClaims | undefined> {
     try {
-      return verify(token)
+      return await verify(token)
     } catch (error) {
       if (REFUSALS.has((error as FastifyError).code)) return undefined // whatever is thrown has a code or is no refusal
       throw error
@@ -156,22 +120,19 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
       await db.revocations.add(jti, until, { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until }, note)
     },
 
-    issue (session, user) {
-      const { kid } = keys.current()
-      return current().signers.get(kid)!({ // the machinery is of the same keys
-        iss: issuer,
-        aud: audience,
-        sub: user.id,
-        client_id: clientId,
-        iat: Math.floor(now() / 1000),
-        exp: session.accessExpiresAt / 1000,
-        jti: randomBytes(JTI_BYTES).toString('base64url'),
-        sid: session.id,
-        roles: user.roles,
-        auth_time: Math.floor(session.createdAt / 1000),
-        status: { status_list: statusOf(session) }
-      } satisfies AccessTokenClaims)
-    }
+    issue: (session, user) => sign({
+      iss: issuer,
+      aud: audience,
+      sub: user.id,
+      client_id: clientId,
+      iat: Math.floor(now() / 1000),
+      exp: session.accessExpiresAt / 1000,
+      jti: randomBytes(JTI_BYTES).toString('base64url'),
+      sid: session.id,
+      roles: user.roles,
+      auth_time: Math.floor(session.createdAt / 1000),
+      status: { status_list: statusOf(session) }
+    } satisfies AccessTokenClaims)
   })
 
   // `request.jwtVerify` for those who know it: the stock check, then the one above.
@@ -179,7 +140,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     secret: { public: async (_request: FastifyRequest, token: jwt.TokenOrHeader) => publicKeyOf(token as CompleteToken) },
     decode: { complete: true },
     verify: { checkTyp: TYPE, allowedIss: issuer, allowedAud: audience, ignoreExpiration: true, ignoreNotBefore: true },
-    trusted: async (request) => Boolean(verify(fastify.jwt.lookupToken(request)))
+    trusted: async (request) => Boolean(await verify(fastify.jwt.lookupToken(request)))
   })
 
   function statusOf ({ statusEntries }: Session) {
@@ -194,13 +155,9 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   }
 }
 
-function headerOf (token: string): string {
-  return token.slice(0, token.indexOf('.'))
-}
-
 /** Whether claims that carry our signature are all that they should be. */
 function areComplete (claims: unknown): claims is AccessTokenClaims {
-  const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles, status } = claims as Record<string, unknown> // the verifier refuses what is no object
+  const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles, status } = Object(claims) as Record<string, unknown> // what is no object has none of them
   const { idx, uri } = (status as { status_list?: Record<string, unknown> } | undefined | null)?.status_list ?? {} // nothing else has members that matter here
   return [sub, clientId, jti, sid, uri].every((value) => typeof value === 'string' && value !== '') &&
     [iat, exp, authTime, idx].every(Number.isSafeInteger) && nbf === undefined &&
@@ -245,4 +202,4 @@ function recently<Value> (most: number) {
   }
 }
 
-export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'db', 'keys', 'problem'] })
+export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'db', 'keys', 'problem', 'signatures'] })

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { FastifyPluginAsync, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 
 const AUTHORIZATION = 'authorization'
 
@@ -8,9 +8,9 @@ declare module 'fastify' {
     /** The token that a request presents, as Bearer or in ACCESS_TOKEN_HEADER; undefined when it presents none. */
     presentedToken: (request: FastifyRequest) => string | undefined
     /** A route hook that lets in who has a good access token: `onRequest: fastify.authenticate`. Sets `request.user`. */
-    authenticate: onRequestHookHandler
+    authenticate: onRequestAsyncHookHandler
     /** A route hook that lets in who has a good access token with this role: `onRequest: fastify.requireRole('admin')`. */
-    requireRole: (role: string) => onRequestHookHandler
+    requireRole: (role: string) => onRequestAsyncHookHandler
   }
   interface FastifyContextConfig {
     /** Set by the hooks of this plugin: that the route takes an access token, and the role it asks for. */
@@ -20,7 +20,7 @@ declare module 'fastify' {
 
 const auth: FastifyPluginAsync = async (fastify) => {
   const { accessTokens, config: { accessTokenHeader = '' }, problem } = fastify
-  const roles = new WeakMap<onRequestHookHandler, string>()
+  const roles = new WeakMap<onRequestAsyncHookHandler, string>()
 
   function presentedToken ({ headers, raw }: FastifyRequest): string | undefined {
     const { authorization } = headers
@@ -31,30 +31,16 @@ const auth: FastifyPluginAsync = async (fastify) => {
     return authorization.slice(7)
   }
 
-  function enter (request: FastifyRequest) {
+  const authenticate: onRequestAsyncHookHandler = async (request) => {
     const token = presentedToken(request)
     if (token === undefined) throw problem('missing_token')
-    request.user = accessTokens.verify(token)
-  }
-
-  const authenticate: onRequestHookHandler = (request, _reply, done) => {
-    try {
-      enter(request)
-    } catch (error) {
-      return done(error as Error) // `enter` throws nothing else
-    }
-    done()
+    request.user = await accessTokens.verify(token)
   }
 
   function requireRole (role: string) {
-    const hook: onRequestHookHandler = (request, _reply, done) => {
-      try {
-        enter(request)
-        if (!request.user.roles.includes(role)) throw problem('forbidden')
-      } catch (error) {
-        return done(error as Error) // `enter` throws nothing else
-      }
-      done()
+    const hook: onRequestAsyncHookHandler = async (request, reply) => {
+      await authenticate.call(fastify, request, reply)
+      if (!request.user.roles.includes(role)) throw problem('forbidden')
     }
     roles.set(hook, role)
     return hook
@@ -66,8 +52,8 @@ const auth: FastifyPluginAsync = async (fastify) => {
 
   fastify.addHook('onRoute', (route) => {
     const hooks = [route.onRequest].flat()
-    const guard = hooks.find((hook) => hook === authenticate || (hook && roles.has(hook as onRequestHookHandler)))
-    if (guard) route.config = { ...route.config, access: { role: roles.get(guard as onRequestHookHandler) } }
+    const guard = hooks.find((hook) => hook === authenticate || (hook && roles.has(hook as onRequestAsyncHookHandler)))
+    if (guard) route.config = { ...route.config, access: { role: roles.get(guard as onRequestAsyncHookHandler) } }
   })
 }
 

@@ -3,8 +3,6 @@ import type { FastifyError, FastifyPluginAsync } from 'fastify'
 import type { AuditEvent } from './db.ts'
 
 const LAST_MILLISECOND = 8.64e15
-const CLAIM_FAULT = /^FAST_JWT_(INVALID|MISSING_REQUIRED)_CLAIM/
-const MALFORMED = /^FAST_JWT_(MALFORMED|INVALID_PAYLOAD)/
 
 export type Reason =
   | 'good' | 'missing_role' | 'expired' | 'not_yet_valid' | 'already_used' | 'session_over' | 'token_revoked' | 'account_disabled' | 'account_deleted'
@@ -38,7 +36,8 @@ export interface Explanations {
 type Ids = Pick<Explanation, 'subject' | 'session' | 'tokenId'>
 
 const explanations: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, blocklist, config, db, keys, now, refreshTokens, sessions } = fastify
+  const { accessTokens, blocklist, config, db, keys, now, refreshTokens, sessions, signatures } = fastify
+  const { open } = signatures('at+jwt')
 
   async function ofAccessToken (token: string, roles: string[]): Promise<Explanation> {
     const { header, payload } = decoded(token)
@@ -46,7 +45,7 @@ const explanations: FastifyPluginAsync = async (fastify) => {
     const ids = { subject, session, tokenId }
     let thrown
     try {
-      const claims = accessTokens.verify(token)
+      const claims = await accessTokens.verify(token)
       const missing = roles.filter((role) => !claims.roles.includes(role))
       if (missing.length === 0) return { ...ids, reason: 'good', explanation: 'The token is good.' }
       return { ...ids, reason: 'missing_role', explanation: `The token is good, but lacks the role ${missing.join(', ')}.` }
@@ -57,7 +56,7 @@ const explanations: FastifyPluginAsync = async (fastify) => {
       case 'token_expired': return { ...ids, reason: 'expired', explanation: `The token expired at ${toTime(Number(payload.exp) * 1000)}.` }
       case 'token_revoked': return ofRevoked(ids, String(header.kid))
       case 'wrong_token_type': return { reason: 'wrong_type', explanation: 'This is no access token: its header names another type.' }
-      case 'invalid_token': return await ofKey(header.kid) ?? ofInvalid(header, payload, (thrown.cause as FastifyError | undefined)?.code)
+      case 'invalid_token': return await ofKey(header.kid) ?? ofInvalid(header, payload, await open(token) !== undefined)
       default: throw thrown
     }
   }
@@ -93,15 +92,14 @@ const explanations: FastifyPluginAsync = async (fastify) => {
     return { reason: 'session_over', explanation: `The session of the token is over${told(cause)}.`, cause }
   }
 
-  function ofInvalid ({ kid, alg, ...header }: Record<string, unknown>, { iss, aud, iat, nbf }: Record<string, unknown>, fault = ''): Explanation {
+  function ofInvalid ({ kid, alg, ...header }: Record<string, unknown>, { iss, aud, iat, nbf }: Record<string, unknown>, isGenuine: boolean): Explanation {
     const key = keys.all().find((key) => key.kid === kid)
-    const isOfClaims = CLAIM_FAULT.test(fault) // and so the signature fits
-    if (alg === undefined || MALFORMED.test(fault)) return { reason: 'malformed', explanation: 'This is no token, or only a part of one.' }
+    if (alg === undefined) return { reason: 'malformed', explanation: 'This is no token, or only a part of one.' }
     if (!key) return { reason: 'unknown_key', explanation: 'The token names a key that is not, or no longer, one of this service.' }
     if (alg !== key.algorithm || Object.keys(header).some((name) => name !== 'typ')) return { reason: 'not_as_issued', explanation: 'The header of the token is not as this service writes it.' }
-    if (fault !== '' && !isOfClaims) return { reason: 'bad_signature', explanation: 'The signature does not fit: the token was changed, or cut off, or is forged.' }
-    if (isOfClaims && iss !== config.issuer) return { reason: 'wrong_issuer', explanation: `The token is not from ${config.issuer}: see ISSUER.` }
-    if (isOfClaims && aud !== config.audience) return { reason: 'wrong_audience', explanation: `The token is not for ${config.audience}: see AUDIENCE.` }
+    if (!isGenuine) return { reason: 'bad_signature', explanation: 'The signature does not fit: the token was changed, or cut off, or is forged.' }
+    if (iss !== config.issuer) return { reason: 'wrong_issuer', explanation: `The token is not from ${config.issuer}: see ISSUER.` }
+    if (aud !== config.audience) return { reason: 'wrong_audience', explanation: `The token is not for ${config.audience}: see AUDIENCE.` }
     const begins = Number(nbf ?? iat) * 1000
     if (begins > now()) return { reason: 'not_yet_valid', explanation: `The token is from the future (${toTime(begins)}): compare the clocks.` }
     return { reason: 'not_as_issued', explanation: 'The claims of the token are not as this service writes them.' }
@@ -139,4 +137,4 @@ function toTime (time: number): string {
   return Math.abs(time) <= LAST_MILLISECOND ? new Date(time).toISOString() : 'a time that no clock shows'
 }
 
-export default fp(explanations, { name: 'explanations', dependencies: ['access-tokens', 'blocklist', 'config', 'db', 'keys', 'refresh-tokens', 'sessions'] })
+export default fp(explanations, { name: 'explanations', dependencies: ['access-tokens', 'blocklist', 'config', 'db', 'keys', 'refresh-tokens', 'sessions', 'signatures'] })

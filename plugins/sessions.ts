@@ -43,7 +43,7 @@ export interface Sessions {
    * The session that a token of either kind belongs to. A refresh token need not be the newest.
    * @throws as `accessTokens.verify` does
    */
-  idOf: (token: string) => string
+  idOf: (token: string) => Promise<string>
   /** The session that a refresh token is good for, undefined for any other text. */
   find: (refreshToken: string) => Promise<Session | undefined>
   /** Forgets the sessions that have expired. */
@@ -128,7 +128,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       }
     },
 
-    idOf: (token) => token.startsWith('prt_') ? genuine(token).sid : accessTokens.verify(token).sid,
+    idOf: async (token) => token.startsWith('prt_') ? genuine(token).sid : (await accessTokens.verify(token)).sid,
 
     async find (refreshToken) {
       const read = refreshTokens.read(refreshToken)

@@ -1,6 +1,5 @@
 import { promisify } from 'node:util'
 import { constants, deflate } from 'node:zlib'
-import { createSigner } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
 
@@ -32,7 +31,8 @@ interface Built {
 
 /** Tells verifiers that have nothing but the keys and a list which access tokens were revoked. */
 const statusLists: FastifyPluginAsync = async (fastify) => {
-  const { config: { issuer, statusListTtlSeconds: ttl }, db, keys, now } = fastify
+  const { config: { issuer, statusListTtlSeconds: ttl }, db, keys, now, signatures } = fastify
+  const { sign } = signatures(TYPE)
   const built = new Map<string, Built>()
 
   function uriOf (list: string): string {
@@ -43,8 +43,6 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
     const bits = Buffer.alloc(db.statusLists.capacity / 8)
     for (const index of await db.statusLists.revoked(list)) bits[index >> 3]! |= 1 << (index & 7)
 
-    const { algorithm, kid, privateKey } = keys.current()
-    const sign = createSigner({ key: privateKey, algorithm, kid, header: { alg: algorithm, typ: TYPE } })
     const iat = Math.floor(now() / 1000)
     const lst = (await compress(bits, COMPRESSION)).toString('base64url')
     return sign({ sub: uriOf(list), iat, exp: iat + LIFETIME_SECONDS, ttl, status_list: { bits: 1, lst } })
@@ -73,4 +71,4 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
   })
 }
 
-export default fp(statusLists, { name: 'status-lists', dependencies: ['clock', 'config', 'db', 'keys'] })
+export default fp(statusLists, { name: 'status-lists', dependencies: ['clock', 'config', 'db', 'keys', 'signatures'] })

@@ -25,11 +25,11 @@ export async function createCast (server: FastifyInstance) {
     const username = `user${++count}`
     const user = await signedIn(username, [])
     const admin = await signedIn(`admin${count}`, ['admin'])
-    const { sid } = accessTokens.verify(user.access)
+    const { sid } = await accessTokens.verify(user.access)
     const session = (await db.sessions.findById(sid))! // they have just signed in
     const account = (await db.users.findById(user.id))!
     const revoked = accessTokens.issue(session, account)
-    await accessTokens.revoke(accessTokens.verify(revoked))
+    await accessTokens.revoke(await accessTokens.verify(revoked))
     const [head, body] = user.access.split('.')
     return {
       username,
@@ -51,14 +51,14 @@ export async function createCast (server: FastifyInstance) {
     }
   }
 
-  function isAlive (): boolean {
-    return accessTokens.read(cast.access ?? '') !== undefined && accessTokens.read(cast.admin ?? '') !== undefined
+  async function isAlive (): Promise<boolean> {
+    return await accessTokens.read(cast.access ?? '') !== undefined && await accessTokens.read(cast.admin ?? '') !== undefined
   }
 
   return {
     /** As it is now. */
     async current (): Promise<Cast> {
-      if (!isAlive()) cast = await create()
+      if (!await isAlive()) cast = await create()
       return { ...cast, new: `new${++count}` }
     }
   }

@@ -24,7 +24,7 @@ export async function assertAgreement ({ clock, service, world }: Play) {
     const isLive = world.fateOf(session, session.refreshTokens.length - 1) === 'rotated'
     assert.equal(await sessions.find(last!) !== undefined, isLive, 'the live generation')
     if (lastButOne) assert.equal(await sessions.find(lastButOne), undefined, 'a second live generation')
-    for (const token of session.accessTokens) assert.equal(accessTokens.read(token.text) !== undefined, world.isGood(session, token), token.text)
+    for (const token of session.accessTokens) assert.equal(await accessTokens.read(token.text) !== undefined, world.isGood(session, token), token.text)
   }
 }
 

@@ -17,7 +17,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
     const token = presentedToken(request) ?? request.body?.refresh_token
     if (token === undefined) throw problem('missing_token')
 
-    const session = sessions.idOf(token)
+    const session = await sessions.idOf(token)
     const ended = await db.sessions.end(session, undefined, audit.note(request, ([ended]) => ended && { event: 'logged_out', subject: ended.userId, session, isBySubject: true }))
     if (ended.length === 0) throw problem('token_revoked')
     reply.code(204)

@@ -13,7 +13,7 @@ const introspect: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     onRequest: authenticateClient
   }, async ({ body: { token } }) => {
-    const claims = accessTokens.read(token)
+    const claims = await accessTokens.read(token)
     if (claims) return { active: true, token_type: 'Bearer', ...claims }
 
     const session = await sessions.find(token)

@@ -15,7 +15,7 @@ const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
     onRequest: authenticateClient
   }, async (request, reply) => {
     const { token } = request.body
-    const claims = accessTokens.read(token)
+    const claims = await accessTokens.read(token)
     const refresh = refreshTokens.read(token)
     if (claims) await accessTokens.revoke(claims, audit.note(request, { event: 'revoked', subject: claims.sub, session: claims.sid, target: claims.jti }))
     if (refresh) await db.sessions.end(refresh.sid, undefined, audit.note(request, ([ended]) => ended && { event: 'revoked', subject: ended.userId, session: ended.id }))

@@ -147,7 +147,6 @@ t.test('An explanation', async (t) => {
     const { access_token: token, refresh_token: refreshToken } = await sign(t)
     const [header = '', payload = '', signature = ''] = token.split('.')
     const none = `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${payload}.`
-    const huge = Buffer.from(JSON.stringify({ ...claimsOf(token), iat: 1e300 })).toString('base64url')
     const spaced = Buffer.from(Buffer.from(header, 'base64url').toString().replaceAll(',', ', ')).toString('base64url')
 
     for (const [bad, reason] of [
@@ -160,7 +159,8 @@ t.test('An explanation', async (t) => {
       [forge(token, { roles: 'admin' }), 'not_as_issued'],
       [forge(token, {}, { crit: ['exp'] }), 'not_as_issued'],
       [forge(token, {}, { typ: 'JWT' }), 'wrong_type'],
-      [`${spaced}.${huge}.${signature}`, 'not_yet_valid'],
+      [forge(token, { iat: 1e300 }), 'not_yet_valid'],
+      [`${spaced}.${payload}.${signature}`, 'bad_signature'],
       [`${header}.${payload}.${signature.replace(/^./, (first) => first === 'A' ? 'B' : 'A')}`, 'bad_signature'],
       [`${header}.${payload}.`, 'bad_signature'],
       [`${header}.${payload}`, 'malformed'],

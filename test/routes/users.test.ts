@@ -198,7 +198,7 @@ t.test('PATCH /users/{id}', async (t) => {
     await admin.inject({ method: 'PATCH', url: `/users/${user.id}`, payload: { roles: ['admin', 'editor'] } })
 
     const ada = await signIn(server, 'ada')
-    t.strictSame(server.accessTokens.verify(ada.access_token).roles, ['admin', 'editor'])
+    t.strictSame((await server.accessTokens.verify(ada.access_token)).roles, ['admin', 'editor'])
     t.equal((await ada.inject({ url: '/users' })).statusCode, 200)
   })
 

@@ -59,7 +59,7 @@ t.test('POST /auth/refresh', async (t) => {
 
     const { access_token: accessToken } = (await (await signIn(server, 'ada')).refresh()).json()
 
-    t.strictSame(server.accessTokens.verify(accessToken).roles, ['editor'])
+    t.strictSame((await server.accessTokens.verify(accessToken)).roles, ['editor'])
   })
 
   t.test('gives the same next token, for a few seconds, to who lost the answer', async (t) => {

@@ -65,7 +65,7 @@ t.test('DELETE /auth/sessions/{id}', async (t) => {
   t.test('ends one session and no other', async (t) => {
     const phone = await signUp(server, { username: 'ada' })
     const laptop = await signIn(server, 'ada')
-    const { sid } = server.accessTokens.verify(phone.access_token)
+    const { sid } = await server.accessTokens.verify(phone.access_token)
 
     const response = await laptop.inject({ method: 'DELETE', url: `/auth/sessions/${sid}` })
 
@@ -77,7 +77,7 @@ t.test('DELETE /auth/sessions/{id}', async (t) => {
 
   t.test('ends the one that asks as well', async (t) => {
     const ada = await signUp(server)
-    const { sid } = server.accessTokens.verify(ada.access_token)
+    const { sid } = await server.accessTokens.verify(ada.access_token)
 
     const response = await ada.inject({ method: 'DELETE', url: `/auth/sessions/${sid}` })
 
@@ -88,7 +88,7 @@ t.test('DELETE /auth/sessions/{id}', async (t) => {
   t.test('finds no session of another user', async (t) => {
     const ada = await signUp(server)
     const grace = await signUp(server)
-    const { sid } = server.accessTokens.verify(grace.access_token)
+    const { sid } = await server.accessTokens.verify(grace.access_token)
 
     const response = await ada.inject({ method: 'DELETE', url: `/auth/sessions/${sid}` })
 
