@@ -32,6 +32,10 @@ export function createWriter (client: Database, assertInPlace: () => void) {
   let commits = 0
   let observe: CommitObserver | undefined
 
+  const dataVersion = client.prepare<[], number>('pragma data_version').pluck()
+  let othersRevision = 0
+  let lastTurn = -1
+
   const runAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
     const value = deed.run()
     return () => deed.resolve(value)
@@ -111,10 +115,16 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     },
 
     /**
-     * A number that is another one whenever something may have been written since it was last asked for: by this
-     * process, which counts its commits, or by another, whose news can reach a request only in a later turn of the event loop.
+     * A number that grows whenever something was written: by this process, which counts its commits, or by another. SQLite
+     * says that of others (`data_version`), and is asked once in each turn of the event loop: their news can reach a
+     * request only in a later one.
      */
-    revision: () => commits + nodeTiming.uvMetricsInfo.loopCount
+    revision () {
+      const { loopCount: turn } = nodeTiming.uvMetricsInfo
+      if (turn !== lastTurn) othersRevision = dataVersion.get()!
+      lastTurn = turn
+      return commits + othersRevision
+    }
   }
 }
 

@@ -17,8 +17,8 @@ export interface Blocklist {
 
 /**
  * Remembers what was revoked for as long as it would otherwise have been good: an index in memory over the
- * `revocations` table, which is where revocations are made. It reads what is new there as soon as there may be
- * something new, which is once in each turn of the event loop, however many requests that turn handles.
+ * `revocations` table, which is where revocations are made. It reads what is new there before
+ * the first answer after something was written, by whichever process: `db.revision` tells.
  */
 const blocklist: FastifyPluginAsync = async (fastify) => {
   const { db, now } = fastify

@@ -166,19 +166,21 @@ t.test('revision', async (t) => {
     t.not(revision(), before)
   })
 
-  t.test('stays as it is while one request is answered', async (t) => {
+  t.test('stays as it is until something is written', async (t) => {
     const { revision } = prepare(t)
     const before = revision()
 
-    await Promise.resolve()
+    await stat('.')
 
     t.equal(revision(), before)
   })
 
-  t.test('is another number after anything has come from outside', async (t) => {
-    const { revision } = prepare(t)
+  t.test('is another number once something has come from outside after another process wrote', async (t) => {
+    const { other, revision } = prepare(t)
     const before = revision()
 
+    other.exec("insert into notes values ('one')")
+    t.equal(revision(), before)
     await stat('.')
 
     t.not(revision(), before)
