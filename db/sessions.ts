@@ -37,6 +37,9 @@ export type RotationOutcome =
 /** More than anybody has devices: what is beyond costs everybody the time to list and to end it. */
 const MOST_SESSIONS = 1000
 
+/** How many sessions one transaction looks at when the expired ones are looked for: half a millisecond of them. */
+const SLICE = 1000
+
 /** Stores a session inside a deed, with a place in a status list for its first token. */
 export function sessionInsert (connection: Connection) {
   const placeFor = statusPlaces(connection)
@@ -86,7 +89,6 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
     .orderBy(desc(sessions.lastUsedAt), sql`rowid desc`).limit(1).offset(MOST_SESSIONS).prepare()
   const ofUser = connection.select().from(sessions)
     .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
-  const countLive = connection.$client.prepare<[now: number], number>('select (select count(*) from sessions) - (select count(*) from sessions where expires_at <= ?)').pluck() // 10 ms for a million, and 40 with a condition for each
   const advance = connection.update(sessions).set({
     generation: sql`${sql.placeholder('generation')}`,
     lastUsedAt: sql`${sql.placeholder('lastUsedAt')}`,
@@ -94,7 +96,12 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
     accessExpiresAt: sql`${sql.placeholder('accessExpiresAt')}`,
     statusEntries: sql`${sql.placeholder('entries')}`
   }).where(eq(sessions.id, id)).prepare()
-  const deleteExpired = connection.delete(sessions).where(and(lte(sessions.expiresAt, now), lte(sessions.accessExpiresAt, now))).prepare()
+  const span = connection.$client.prepare<[], { first: number, last: number }>('select coalesce((select min(rowid) from sessions), 1) as first, coalesce((select max(rowid) from sessions), 0) as last')
+  const deleteExpired = connection.delete(sessions).where(and(
+    sql`rowid between ${sql.placeholder('from')} and ${sql.placeholder('to')}`,
+    lte(sessions.expiresAt, now),
+    lte(sessions.accessExpiresAt, now)
+  )).prepare()
 
   return {
     /** The times of a session that begins `now`. */
@@ -151,10 +158,8 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
       return ofUser.all({ userId, now })
     },
 
-    /** How many live. It takes 10 ms for a million. */
-    async count (now: number): Promise<number> {
-      return countLive.get(now)! // there is a row, whatever is counted
-    },
+    /** How many there are, with those that have expired since they were last pruned. It takes 15 ms for a million. */
+    count: () => connection.$count(sessions),
 
     /** Ends a session, if need be only when it is this user's; gives what ended. */
     end: (id: string, userId?: string, note?: Note<EndedSession[]>) => write(() => userId === undefined ? end.one(id) : end.own(id, userId), note),
@@ -162,7 +167,15 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
     /** Ends all sessions of a user; gives them. */
     endAll: (userId: string, note?: Note<EndedSession[]>) => write(() => end.all(userId), note),
 
-    /** Forgets the sessions that have expired with their last access token: till then they can still be ended. Gives back how many. */
-    prune: (now: number) => write(() => deleteExpired.run({ now }).changes)
+    /**
+     * Forgets the sessions that have expired with their last access token: till then they can still be ended. Gives back how many.
+     * It looks at all sessions, a thousand in each transaction.
+     */
+    async prune (now: number): Promise<number> {
+      const { first, last } = span.get()! // there is a row, whatever it says
+      let pruned = 0
+      for (let from = first; from <= last; from += SLICE) pruned += await write(() => deleteExpired.run({ now, from, to: from + SLICE - 1 }).changes)
+      return pruned
+    }
   }
 }

@@ -91,7 +91,7 @@ async function addGauges (registry: Registry, { db, now, passwords }: FastifyIns
     registry.registerMetric(new Gauge({ name, help, aggregator, registers: [], async collect () { this.set(await read()) } }))
   }
 
-  add('postern_sessions', 'Live sessions', () => db.sessions.count(now()), 'max') // of several processes each sees all of them
+  add('postern_sessions', 'Sessions', () => db.sessions.count(), 'max') // of several processes each sees all of them
   add('postern_revocations', 'Revocations that still matter', () => db.revocations.count(now()), 'max')
   add('postern_argon2_running', 'Passwords that are being hashed', () => passwords.load().running, 'sum')
   add('postern_argon2_waiting', 'Passwords that wait for a thread', () => passwords.load().waiting, 'sum')

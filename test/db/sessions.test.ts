@@ -173,4 +173,18 @@ t.test('sessions.prune', async (t) => {
     t.equal(await sessions.prune(50 * SECOND), 1)
     t.same((await sessions.list('a', 0)).map(({ id }) => id), ['s'])
   })
+
+  t.test('looks at all of them, however many there are', async (t) => {
+    const { sessions, users, begin } = await prepare(t)
+    for (const id of ['b', 'c', 'd']) {
+      await users.add({ id, username: id, passwordHash: 'hash', roles: [], createdAt: 0 })
+      await Promise.all(Array.from({ length: 700 }, (_, i) => begin(`${id} ${i}`, { userId: id, expiresAt: (50 + i % 2) * SECOND })))
+    }
+
+    t.equal(await sessions.prune(50 * SECOND), 1050)
+    t.equal(await sessions.count(), 1 + 1050)
+    t.equal(await sessions.prune(51 * SECOND), 1050)
+    t.equal(await sessions.prune(1e15), 1)
+    t.equal(await sessions.prune(1e15), 0)
+  })
 })
