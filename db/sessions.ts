@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, lte, sql } from './drizzle.ts'
+import { and, desc, eq, getTableColumns, gt, lte, sql } from './drizzle.ts'
 import { sessions, users } from './schema.ts'
 import { sessionEndings } from './ending.ts'
 import { statusPlaces } from './status-lists.ts'
@@ -43,9 +43,12 @@ const SLICE = 1000
 /** Stores a session inside a deed, with a place in a status list for its first token. */
 export function sessionInsert (connection: Connection) {
   const placeFor = statusPlaces(connection)
+  const columns = Object.keys(getTableColumns(sessions))
+  const values = Object.fromEntries(columns.map((name) => [name, sql.placeholder(name)])) as Record<keyof Session, ReturnType<typeof sql.placeholder>> // a session is these columns
+  const insert = connection.insert(sessions).values(values).prepare()
   return (session: NewSession): Session => {
     const placed = { ...session, statusEntries: [placeFor(session.accessExpiresAt, session.createdAt)] }
-    connection.insert(sessions).values(placed).run()
+    insert.run(placed)
     return placed
   }
 }
