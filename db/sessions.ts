@@ -88,8 +88,8 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
   )).prepare()
   const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
   const userById = connection.select().from(users).where(eq(users.id, id)).prepare()
-  const surplus = connection.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, sql.placeholder('userId')))
-    .orderBy(desc(sessions.lastUsedAt), sql`rowid desc`).limit(1).offset(MOST_SESSIONS).prepare()
+  const lastUsedFirst = connection.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, sql.placeholder('userId')))
+    .orderBy(desc(sessions.lastUsedAt), sql`rowid desc`).prepare()
   const ofUser = connection.select().from(sessions)
     .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
   const advance = connection.update(sessions).set({
@@ -119,7 +119,7 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
       if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
 
       const begun = insert(session)
-      const oneTooMany = surplus.get({ userId })
+      const oneTooMany = lastUsedFirst.all({ userId })[MOST_SESSIONS]
       if (oneTooMany) end.one(oneTooMany.id)
       return { begun, ended: oneTooMany?.id }
     }, note))?.begun,

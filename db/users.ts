@@ -44,9 +44,10 @@ export function usersRepository (connection: Connection, write: NotedWrite) {
   const byId = connection.select().from(users).where(eq(users.id, id)).prepare()
   const byUsername = connection.select().from(users).where(eq(users.usernameKey, sql.placeholder('key'))).prepare()
   const byEmail = connection.select().from(users).where(eq(users.email, sql.placeholder('key'))).prepare()
-  const nextTo = connection.select({ passwordHash: users.passwordHash }).from(users).where(gt(users.id, id)).orderBy(asc(users.id)).limit(1).prepare()
+  // The first row is taken of these. A limit would be a bound one, and have SQLite plan them anew at each call.
+  const nextTo = connection.select({ passwordHash: users.passwordHash }).from(users).where(gt(users.id, id)).orderBy(asc(users.id)).prepare()
   const otherActiveAdmin = connection.select({ id: users.id }).from(users)
-    .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).limit(1).prepare()
+    .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).prepare()
 
   function insert (user: NewUser): User {
     const row = { ...user, ...keyed(user), passwordChangedAt: user.createdAt, disabled: false }

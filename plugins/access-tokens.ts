@@ -39,6 +39,8 @@ declare module '@fastify/jwt' {
 interface Verified {
   claims: AccessTokenClaims
   kid: string
+  /** The revision of the blocklist at which the token was not on it. */
+  unrevokedAt?: number
 }
 
 export interface AccessTokens {
@@ -95,11 +97,18 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
 
   async function verify (token: string): Promise<AccessTokenClaims> {
     const known = remembered.get(token)
-    const { claims, kid } = known ?? await signed(token)
-    if (claims.exp * 1000 <= now()) throw problem('token_expired')
-    if (blocklist.has(claims.sid) || blocklist.has(claims.jti) || blocklist.has(kid)) throw problem('token_revoked')
-    if (!known) remembered.add(token, { claims, kid })
-    return claims
+    const verified = known ?? await signed(token)
+    if (verified.claims.exp * 1000 <= now()) throw problem('token_expired')
+    if (verified.unrevokedAt !== blocklist.revision() && isRevoked(verified)) throw problem('token_revoked')
+    if (!known) remembered.add(token, verified)
+    return verified.claims
+  }
+
+  function isRevoked (verified: Verified): boolean {
+    const { claims: { sid, jti }, kid } = verified
+    if (blocklist.has(sid) || blocklist.has(jti) || blocklist.has(kid)) return true
+    verified.unrevokedAt = blocklist.revision()
+    return false
   }
 
   async function read (token: string): Promise<AccessTokenClaims | undefined> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import t from 'tap'
 import { build, createClock, databaseUrl, signUp } from '../helper.ts'
@@ -70,6 +71,37 @@ t.test('The blocklist', async (t) => {
     await db.revocations.add('new', clock.now() + 1000)
 
     t.equal(blocklist.has('new'), true)
+  })
+
+  t.test('knows every one of many, and no other, until most of them have expired', async (t) => {
+    const clock = createClock()
+    const { blocklist, db } = await build(t, { now: clock.now })
+    const idsOf = (count: number) => Array.from({ length: count }, () => randomBytes(16).toString('base64url'))
+    const [short, long, others] = [idsOf(2000), idsOf(3000), idsOf(5000)]
+    const kid = randomBytes(32).toString('base64url')
+
+    await Promise.all(short.map((id) => db.revocations.add(id, clock.now() + 1000)))
+    await Promise.all([...long, kid].map((id) => db.revocations.add(id, clock.now() + 2000)))
+    const revoked = () => [short, long, [kid], others].map((ids) => ids.filter(blocklist.has).length)
+
+    t.same(revoked(), [2000, 3000, 1, 0])
+    clock.advance(1)
+    await blocklist.prune()
+    t.same(revoked(), [0, 3000, 1, 0])
+    clock.advance(1)
+    await blocklist.prune()
+    t.same(revoked(), [0, 0, 0, 0])
+  })
+
+  t.test('has another revision once something was revoked, and only then', async (t) => {
+    const { blocklist, db } = await build(t)
+    const before = blocklist.revision()
+
+    await db.probe.run(1)
+    t.equal(blocklist.revision(), before)
+    await db.revocations.add('a token', 1000)
+
+    t.ok(blocklist.revision() > before)
   })
 
   t.test('lets nobody in while it cannot be read', async (t) => {
