@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '#http'
 import fp from 'fastify-plugin'
 import { Type } from '#type'
 import type { FastifyPluginAsync } from 'fastify'

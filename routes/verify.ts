@@ -1,4 +1,4 @@
-import { METHODS } from 'node:http'
+import { METHODS } from '#http'
 import { Type } from '#type'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, RouteOptions, onRequestHookHandler } from 'fastify'
