@@ -27,9 +27,9 @@ export interface Rotation extends Lifetimes {
   mostLiveTokens: number
 }
 
-/** The session and its user as they are now. A `reused` token has ended its session, one that is too `crowded` till the time `until` is as it was. */
+/** The session and its user's roles as they are now. A `reused` token has ended its session, one that is too `crowded` till the time `until` is as it was. */
 export type RotationOutcome =
-  | { outcome: 'rotated' | 'repeated', session: Session, user: User }
+  | { outcome: 'rotated' | 'repeated', session: Session, roles: User['roles'] }
   | { outcome: 'reused', session: Session }
   | { outcome: 'crowded', until: number }
   | { outcome: 'expired' | 'unknown' }
@@ -87,7 +87,8 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
     sql`json(${users.roles}) = ${sql.placeholder('roles')}`
   )).prepare()
   const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
-  const userById = connection.select().from(users).where(eq(users.id, id)).prepare()
+  const roles = sql`(select roles from users where id = ${sessions.userId})`.mapWith(users.roles) // SQLite would plan a join anew at each call
+  const withRoles = connection.select({ ...getTableColumns(sessions), roles }).from(sessions).where(eq(sessions.id, id)).prepare()
   const lastUsedFirst = connection.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, sql.placeholder('userId')))
     .orderBy(desc(sessions.lastUsedAt), sql`rowid desc`).prepare()
   const ofUser = connection.select().from(sessions)
@@ -131,11 +132,11 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
      * more of them than `mostLiveTokens`.
      */
     rotate: (id: string, generation: number, rotation: Rotation, note?: Note<RotationOutcome>) => write((): RotationOutcome => {
-      const session = byId.get({ id })
-      if (!session) return { outcome: 'unknown' }
+      const found = withRoles.get({ id })
+      if (!found) return { outcome: 'unknown' }
+      const { roles, ...session } = found
       if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
 
-      const user = userById.get({ id: session.userId })! // no session outlives its user
       if (session.generation === generation) {
         const live = session.statusEntries.filter(({ until }) => until > rotation.now)
         if (live.length >= rotation.mostLiveTokens) return { outcome: 'crowded', until: Math.min(...live.map(({ until }) => until)) }
@@ -143,9 +144,9 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
         const next = advanced(session, rotation)
         next.statusEntries = [...live, placeFor(next.accessExpiresAt, rotation.now)]
         advance.run({ ...next, entries: JSON.stringify(next.statusEntries) })
-        return { outcome: 'rotated', session: next, user }
+        return { outcome: 'rotated', session: next, roles }
       }
-      if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, user }
+      if (session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace) return { outcome: 'repeated', session, roles }
 
       end.one(id)
       return { outcome: 'reused', session }

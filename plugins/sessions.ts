@@ -27,7 +27,7 @@ export interface Sessions {
   /** A session that has just begun, for a repository to store; nobody is told of it yet. */
   begin: (userId: string, request: FastifyRequest) => NewSession
   /** The tokens of a stored session as it is now. */
-  tokens: (session: Session, user: User) => Tokens
+  tokens: (session: Session, user: Pick<User, 'id' | 'roles'>) => Tokens
   /**
    * Starts a session for a user whose password was just right.
    * @throws `invalid_credentials` when the account changed while the password was checked
@@ -87,7 +87,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  function tokens (session: Session, user: User): Tokens {
+  function tokens (session: Session, user: Pick<User, 'id' | 'roles'>): Tokens {
     return {
       access_token: accessTokens.issue(session, user),
       refresh_token: refreshTokens.make(session.id, session.generation),
@@ -117,7 +117,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       switch (result.outcome) {
         case 'rotated':
         case 'repeated':
-          return tokens(result.session, result.user)
+          return tokens(result.session, { id: result.session.userId, roles: result.roles })
         case 'crowded':
           throw problem('rate_limited', { headers: { 'retry-after': String(secondsUntil(result.until)) } })
         case 'expired':

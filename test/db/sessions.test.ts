@@ -69,7 +69,7 @@ t.test('sessions.rotate', async (t) => {
   t.test('counts up, and moves what expires', async (t) => {
     const { rotate } = await prepare(t)
 
-    t.match(await rotate(0, 60), { outcome: 'rotated', session: { generation: 1, createdAt: 0, lastUsedAt: 60_000, expiresAt: 160_000, accessExpiresAt: 75_000 }, user: { id: 'a' } })
+    t.match(await rotate(0, 60), { outcome: 'rotated', session: { generation: 1, createdAt: 0, lastUsedAt: 60_000, expiresAt: 160_000, accessExpiresAt: 75_000 }, roles: [] })
     t.match(await rotate(1, 159), { outcome: 'rotated', session: { generation: 2, expiresAt: 250_000 } })
     t.match(await rotate(2, 249), { outcome: 'rotated', session: { generation: 3, expiresAt: 250_000 } })
     t.match(await rotate(3, 250), { outcome: 'expired' })

@@ -94,6 +94,7 @@ t.test('GET /metrics', async (t) => {
     t.equal(grown('postern_revocations'), 1)
 
     clock.advance(365 * 86_400)
+    await server.sessions.prune()
     const { postern_sessions: sessions, postern_revocations: revocations } = await scrape()
     t.same({ sessions, revocations }, { sessions: 0, revocations: 0 })
   })
