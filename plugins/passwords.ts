@@ -60,7 +60,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   let asked = 0
 
   function assertRoom () {
-    if (pool.queueSize >= queue) throw problem('busy')
+    if (asked >= threads + queue) throw problem('busy')
   }
 
   async function run (name: 'hash' | 'verify', task: object) {
@@ -85,7 +85,10 @@ const passwords: FastifyPluginAsync = async (fastify) => {
       return own !== undefined && matches
     },
 
-    load: () => ({ running: asked - pool.queueSize, waiting: pool.queueSize }),
+    load () {
+      const running = Math.min(asked, threads)
+      return { running, waiting: asked - running }
+    },
 
     isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
 
@@ -113,6 +116,7 @@ function poolOf (threads: number): Piscina {
     env: {}, // nor are NODE_OPTIONS, for the same reason, nor secrets
     minThreads: 0,
     maxThreads: threads,
+    concurrentTasksPerWorker: 2, // the second waits at the thread, which need not wait for the event loop between the two
     idleTimeout: IDLE_MILLISECONDS,
     niceIncrement: LOWEST_PRIORITY
   })
