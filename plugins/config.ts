@@ -39,7 +39,7 @@ export const Environment = Type.Object({
   PASSWORD_MIN_LENGTH: Type.Integer({ default: 8, minimum: 8, maximum: 64, description: 'a whole number from 8 to 64' }),
   ARGON2_MEMORY_KIB: Type.Integer({ default: 19_456, minimum: 1024, maximum: 262_144, description: 'a whole number of KiB from 1024 to 262144' }),
   ARGON2_TIME_COST: Type.Integer({ default: 2, minimum: 1, maximum: 10, description: 'a whole number from 1 to 10' }),
-  ARGON2_THREADS: Type.Integer({ default: Math.min(availableParallelism(), 64), minimum: 1, maximum: 64, description: 'a whole number from 1 to 64' }),
+  ARGON2_THREADS: Type.Integer({ default: Math.min(Math.max(1, availableParallelism() - 1), 64), minimum: 1, maximum: 64, description: 'a whole number from 1 to 64' }),
   ARGON2_QUEUE: Type.Integer({ default: 64, minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' }),
   RATE_LIMIT: oneOf(['on', 'off'], 'on'),
   RATE_LIMIT_ADDRESS: limit('100/1m'),

@@ -23,7 +23,7 @@ t.test('.env.example', async (t) => {
 t.test('docs/configuration.md', async (t) => {
   t.test('tells of every variable its default and what it should hold', async (t) => {
     const rows = [...read('docs/configuration.md').matchAll(/^\| `(\w+)` \| (.*?) \| .* \| (.*) \|$/gm)].map(([, name, standard, should]) => [name, standard, should])
-    const made: Record<string, string> = { ARGON2_THREADS: 'the number of cores', ISSUER: '`http://HOST:PORT`', MASTER_KEY: 'a file' }
+    const made: Record<string, string> = { ARGON2_THREADS: 'one less than there are cores, or 1', ISSUER: '`http://HOST:PORT`', MASTER_KEY: 'a file' }
 
     t.same(rows.sort(), variables.map(([name, { default: standard, description }]) => [name, made[name] ?? (standard === undefined ? 'none' : `\`${standard}\``), description]).sort())
   })
