@@ -78,8 +78,8 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     try {
       assertInPlace()
       const begun = observe ? performance.now() : 0
+      commits++ // before, because whatever fails after it has happened must not hide it
       answers = commitSynced(deeds)
-      commits++
       observe?.(performance.now() - begun, deeds.length)
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {

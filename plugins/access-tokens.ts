@@ -49,9 +49,10 @@ export interface AccessTokens {
   issue: (session: Session, user: Pick<User, 'id' | 'roles'>) => string
   /**
    * The one place that decides whether an access token is good. Its claims, or it throws the refusal
-   * `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`.
+   * `invalid_token`, `wrong_token_type`, `token_expired`, `token_revoked` or `overloaded`. At once for a token that is
+   * remembered, as most are; for another a promise, because its signature is checked outside the event loop.
    */
-  verify: (token: string) => Promise<AccessTokenClaims>
+  verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   /** The claims of a good token, undefined for any other; throws only when it cannot be said. */
   read: (token: string) => Promise<AccessTokenClaims | undefined>
   /** Ends one access token, and leaves its session alone. */
@@ -97,20 +98,28 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  async function verify (token: string): Promise<AccessTokenClaims> {
+  function verify (token: string): AccessTokenClaims | Promise<AccessTokenClaims> {
     const known = remembered.get(token)
-    const verified = known ?? await signed(token)
-    if (verified.claims.exp * 1000 <= now()) throw problem('token_expired')
-    if (verified.unrevokedAt !== blocklist.revision() && isRevoked(verified)) throw problem('token_revoked')
-    if (!known) remembered.add(token, verified)
-    return verified.claims
+    return known ? stillGood(known) : verifyNew(token)
   }
 
-  function isRevoked (verified: Verified): boolean {
-    const { claims: { sid, jti }, kid } = verified
-    if (blocklist.has(sid) || blocklist.has(jti) || blocklist.has(kid)) return true
-    verified.unrevokedAt = blocklist.revision()
-    return false
+  async function verifyNew (token: string): Promise<AccessTokenClaims> {
+    const verified = await signed(token)
+    const claims = stillGood(verified)
+    remembered.add(token, verified)
+    return claims
+  }
+
+  /** What may have changed since the signature was checked. */
+  function stillGood (verified: Verified): AccessTokenClaims {
+    const { claims, kid, unrevokedAt } = verified
+    if (claims.exp * 1000 <= now()) throw problem('token_expired')
+    const revision = blocklist.revision()
+    if (unrevokedAt !== revision) {
+      if (blocklist.has(claims.sid) || blocklist.has(claims.jti) || blocklist.has(kid)) throw problem('token_revoked')
+      verified.unrevokedAt = revision
+    }
+    return claims
   }
 
   async function read (token: string): Promise<AccessTokenClaims | undefined> {

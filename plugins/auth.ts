@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
-import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import type { AccessTokenClaims } from './access-tokens.ts'
 
 const AUTHORIZATION = 'authorization'
 
@@ -8,9 +9,9 @@ declare module 'fastify' {
     /** The token that a request presents, as Bearer or in ACCESS_TOKEN_HEADER; undefined when it presents none. */
     presentedToken: (request: FastifyRequest) => string | undefined
     /** A route hook that lets in who has a good access token: `onRequest: fastify.authenticate`. Sets `request.user`. */
-    authenticate: onRequestAsyncHookHandler
+    authenticate: onRequestHookHandler
     /** A route hook that lets in who has a good access token with this role: `onRequest: fastify.requireRole('admin')`. */
-    requireRole: (role: string) => onRequestAsyncHookHandler
+    requireRole: (role: string) => onRequestHookHandler
   }
   interface FastifyContextConfig {
     /** Set by the hooks of this plugin: that the route takes an access token, and the role it asks for. */
@@ -20,7 +21,7 @@ declare module 'fastify' {
 
 const auth: FastifyPluginAsync = async (fastify) => {
   const { accessTokens, config: { accessTokenHeader = '' }, problem } = fastify
-  const roles = new WeakMap<onRequestAsyncHookHandler, string>()
+  const roles = new WeakMap<onRequestHookHandler, string>()
 
   function presentedToken ({ headers, raw }: FastifyRequest): string | undefined {
     const { authorization } = headers
@@ -31,17 +32,35 @@ const auth: FastifyPluginAsync = async (fastify) => {
     return authorization.slice(7)
   }
 
-  const authenticate: onRequestAsyncHookHandler = async (request) => {
+  function verified (request: FastifyRequest) {
     const token = presentedToken(request)
     if (token === undefined) throw problem('missing_token')
-    request.user = await accessTokens.verify(token)
+    return accessTokens.verify(token)
   }
 
-  function requireRole (role: string) {
-    const hook: onRequestAsyncHookHandler = async (request, reply) => {
-      await authenticate.call(fastify, request, reply)
-      if (!request.user.roles.includes(role)) throw problem('forbidden')
+  /** A hook that lets in whose token is good and `mayEnter`. It waits for nothing where the token is remembered: a promise for each request would be felt. */
+  function guard (mayEnter: (user: AccessTokenClaims) => boolean): onRequestHookHandler {
+    function enter (request: FastifyRequest, user: AccessTokenClaims, done: HookHandlerDoneFunction) {
+      request.user = user
+      done(mayEnter(user) ? undefined : problem('forbidden'))
     }
+
+    return (request, _reply, done) => {
+      let user
+      try {
+        user = verified(request)
+      } catch (error) {
+        return done(error as Error) // `verified` throws nothing else
+      }
+      if (user instanceof Promise) user.then((user) => enter(request, user, done), done)
+      else enter(request, user, done)
+    }
+  }
+
+  const authenticate = guard(() => true)
+
+  function requireRole (role: string) {
+    const hook = guard(({ roles }) => roles.includes(role))
     roles.set(hook, role)
     return hook
   }
@@ -52,8 +71,8 @@ const auth: FastifyPluginAsync = async (fastify) => {
 
   fastify.addHook('onRoute', (route) => {
     const hooks = [route.onRequest].flat()
-    const guard = hooks.find((hook) => hook === authenticate || (hook && roles.has(hook as onRequestAsyncHookHandler)))
-    if (guard) route.config = { ...route.config, access: { role: roles.get(guard as onRequestAsyncHookHandler) } }
+    const guard = hooks.find((hook) => hook === authenticate || (hook && roles.has(hook as onRequestHookHandler)))
+    if (guard) route.config = { ...route.config, access: { role: roles.get(guard as onRequestHookHandler) } }
   })
 }
 

@@ -1,7 +1,10 @@
+import { hash } from 'node:crypto'
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
 
 const ID_BYTES = 16
+const ID = /^[\w-]{21}[AQgw]$/ // so many bytes in base64url
+const LATEST = 2 ** 32 - 1 // in seconds: the year 2106
 const WORDS = ID_BYTES / Uint32Array.BYTES_PER_ELEMENT
 const FEWEST_SLOTS = 1024
 
@@ -69,7 +72,7 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
 /**
  * Ids, and until when each is revoked: 20 bytes a slot, of which half are free at least. A `Map` of texts takes twice
  * as much, and the garbage collector has to go through all of it. Of an id, which is 128 random bits in base64url, the
- * bits are kept; of a longer one, which is the hash of a key, the first 128.
+ * bits are kept; of what is none, such as the `kid` of a key, the first bits of its hash.
  */
 function revokedIds () {
   const bytes = Buffer.alloc(ID_BYTES)
@@ -79,7 +82,8 @@ function revokedIds () {
   let count = 0
 
   function read (text: string) {
-    bytes.fill(0, bytes.write(text, 'base64url'))
+    if (ID.test(text)) bytes.write(text, 'base64url')
+    else bytes.set(hash('sha256', text, 'buffer').subarray(0, ID_BYTES))
   }
 
   /** Where `id` is, or belongs: the first slot is as random as ids are. */
@@ -125,7 +129,7 @@ function revokedIds () {
     /** Times in milliseconds. */
     add (text: string, until: number) {
       read(text)
-      put(Math.max(1, Math.ceil(until / 1000)))
+      put(Math.min(Math.max(1, Math.ceil(until / 1000)), LATEST))
       if (count * 2 > times.length) move(count, 0)
     },
 

@@ -21,9 +21,13 @@ const housekeeping: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  const timer = setInterval(tidy, INTERVAL_MILLISECONDS)
+  let tidying: Promise<void> | undefined
+  const timer = setInterval(() => { tidying ??= tidy().finally(() => { tidying = undefined }) }, INTERVAL_MILLISECONDS)
   timer.unref()
-  fastify.addHook('onClose', async () => clearInterval(timer))
+  fastify.addHook('onClose', async () => {
+    clearInterval(timer)
+    await tidying
+  })
 }
 
 export default fp(housekeeping, { name: 'housekeeping', dependencies: ['audit', 'blocklist', 'clock', 'db', 'keys', 'sessions'] })

@@ -117,6 +117,8 @@ function poolOf (threads: number): Piscina {
     minThreads: 0,
     maxThreads: threads,
     concurrentTasksPerWorker: 2, // the second waits at the thread, which need not wait for the event loop between the two
+    loadBalancer: (_task, workers) => workers.find(({ currentUsage }) => currentUsage === 0) ?? // and only when no other could be idle
+      (workers.length === threads ? workers.find(({ currentUsage }) => currentUsage === 1) : undefined) ?? null,
     idleTimeout: IDLE_MILLISECONDS,
     niceIncrement: LOWEST_PRIORITY
   })

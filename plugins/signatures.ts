@@ -6,6 +6,9 @@ import type { KeyObject, VerifyKeyObjectInput } from 'node:crypto'
 import type { FastifyPluginAsync } from 'fastify'
 import type { SigningKey } from './keys.ts'
 
+/** Half a second of work or less: what would have to wait for more is told to come back. */
+const MOST_CHECKS = 4096
+
 const NUMBER_BYTES = 32 // of each of the two that make an ES256 signature
 /** RFC 7518, section 3.5: the salt is as long as the hash. */
 const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
@@ -28,6 +31,7 @@ export interface Signatures {
    * What a token says, and the `kid` of the key that signed it. Undefined unless its header is to the letter what `sign` writes
    * for one of the service's keys, and the signature is that key's: nothing that an attacker writes into a header (`alg`,
    * `kid`, `jwk`, `crit`, …) is ever interpreted.
+   * @throws the refusal `overloaded` when too many signatures are being checked already
    */
   open: (token: string) => Promise<{ claims: unknown, kid: string } | undefined>
 }
@@ -39,9 +43,11 @@ const verifyApart = promisify<string | null, Buffer, KeyObject | VerifyKeyObject
 
 /** The one place that signs with the service's keys, and knows their signatures. */
 const signatures: FastifyPluginAsync = async (fastify) => {
-  const { keys } = fastify
+  const { keys, problem } = fastify
+  const byType = new Map<string, Signatures>()
+  let checks = 0
 
-  fastify.decorate('signatures', (type) => {
+  function signaturesOf (type: string): Signatures {
     let made = madeOf(keys.all())
 
     /** What signs and what checks, made once for as long as the keys are the same. */
@@ -53,8 +59,8 @@ const signatures: FastifyPluginAsync = async (fastify) => {
 
     function madeOf (all: readonly SigningKey[]) {
       const signers = new Map(all.map((key) => [key.kid, signerOf(key)]))
-      const checks = new Map(all.map((key) => [headerOf(signers.get(key.kid)!({})), { kid: key.kid, fits: checkOf(key) }]))
-      return { keys: all, signers, checks }
+      const checkers = new Map(all.map((key) => [headerOf(signers.get(key.kid)!({})), { kid: key.kid, fits: checkOf(key) }]))
+      return { keys: all, signers, checkers }
     }
 
     function signerOf ({ algorithm, kid, privateKey }: SigningKey) {
@@ -72,11 +78,25 @@ const signatures: FastifyPluginAsync = async (fastify) => {
         const content = token.slice(0, token.lastIndexOf('.'))
         const text = token.slice(content.length + 1)
         const signature = Buffer.from(text, 'base64url')
-        const check = current().checks.get(header)
-        if (!check || signature.toString('base64url') !== text || !await check.fits(Buffer.from(content), signature)) return undefined
+        const check = current().checkers.get(header)
+        if (!check || signature.toString('base64url') !== text) return undefined
+
+        if (checks >= MOST_CHECKS) throw problem('overloaded')
+        checks++
+        try {
+          if (!await check.fits(Buffer.from(content), signature)) return undefined
+        } finally {
+          checks--
+        }
         return { claims: parsed(content.slice(header.length + 1)), kid: check.kid }
       }
     }
+  }
+
+  fastify.decorate('signatures', (type) => {
+    const signatures = byType.get(type) ?? signaturesOf(type)
+    byType.set(type, signatures)
+    return signatures
   })
 }
 
@@ -113,8 +133,9 @@ function derOf (signature: Buffer): Buffer {
 
 /** Without zeros in front, save one where the first bit would make it negative. */
 function derNumber (number: Buffer): Buffer {
-  const significant = number.subarray(number.findIndex((byte) => byte !== 0))
-  const sign = Buffer.alloc(significant[0]! >> 7) // NUMBER_BYTES of them are never none
+  const first = number.findIndex((byte) => byte !== 0)
+  const significant = number.subarray(first) // of nothing but zeros the last
+  const sign = Buffer.alloc(significant[0]! >> 7) // there are NUMBER_BYTES of them
   return Buffer.concat([Buffer.of(DER_INTEGER, sign.length + significant.length), sign, significant])
 }
 
@@ -127,4 +148,4 @@ function parsed (payload: string): unknown {
   }
 }
 
-export default fp(signatures, { name: 'signatures', dependencies: ['keys'] })
+export default fp(signatures, { name: 'signatures', dependencies: ['keys', 'problem'] })

@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import Client from 'better-sqlite3'
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
 import type { Test } from 'tap'
@@ -5,8 +7,8 @@ import type { Test } from 'tap'
 const SECOND = 1000
 
 /** A session that began at 0 and is good for 100 s; what rotates it at a time in seconds. */
-async function prepare (t: Test) {
-  const database = await openDatabase('file::memory:')
+async function prepare (t: Test, url = 'file::memory:') {
+  const database = await openDatabase(url)
   t.teardown(() => database.close())
   const { sessions, users } = database
   const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
@@ -186,5 +188,15 @@ t.test('sessions.prune', async (t) => {
     t.equal(await sessions.prune(51 * SECOND), 1050)
     t.equal(await sessions.prune(1e15), 1)
     t.equal(await sessions.prune(1e15), 0)
+  })
+
+  t.test('is not held up by numbers that no session has', async (t) => {
+    const { sessions, begin } = await prepare(t, 'file:' + join(t.testdir(), 'data', 'postern.db'))
+    const file = new Client(join(t.testdirName, 'data', 'postern.db'))
+    t.teardown(() => file.close())
+    file.exec('update sessions set rowid = 1000000000000')
+    await begin('later', { expiresAt: 50 * SECOND })
+
+    t.equal(await sessions.prune(50 * SECOND), 1)
   })
 })

@@ -1,4 +1,4 @@
-import { sign } from 'node:crypto'
+import { constants, randomBytes, sign } from 'node:crypto'
 import t from 'tap'
 import { build } from '../helper.ts'
 
@@ -28,10 +28,37 @@ t.test('Signatures', async (t) => {
 
   t.test('are opened in one spelling alone', async (t) => {
     const token = signClaims({ sub: 'ada' })
-    const last = token.at(-1)!
-    const spellings = [`${token}=`, `${token}!`, `${token}.`, ...['A', 'Q', 'g', 'w', 'B', 'R'].filter((other) => other !== last).map((other) => token.slice(0, -1) + other)]
+    const content = token.slice(0, token.lastIndexOf('.'))
+    const signature = Buffer.from(token.slice(content.length + 1), 'base64url')
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const alike = token.slice(0, -1) + alphabet[alphabet.indexOf(token.at(-1)!) + 1] // of the last character four bits say nothing
+    const widened = Buffer.concat([signature.subarray(0, 32), Buffer.alloc(1), signature.subarray(32)]) // the same number
 
-    for (const spelling of spellings) t.equal(await open(spelling), undefined)
+    t.same(Buffer.from(alike.slice(content.length + 1), 'base64url'), signature)
+    for (const spelling of [alike, `${token}=`, `${token}!`, `${token}.`, `${content}.${widened.toString('base64url')}`]) t.equal(await open(spelling), undefined)
+  })
+
+  t.test('are checked so many at a time, and what would have to wait for more is told to come back', async (t) => {
+    const [content] = /^.*\./.exec(signClaims({}))!
+    const forged = Array.from({ length: 5000 }, () => open(`${content}${randomBytes(64).toString('base64url')}`))
+
+    const results = await Promise.allSettled(forged)
+    const refused = results.filter((result) => result.status === 'rejected')
+
+    t.equal(refused.length, 5000 - 4096)
+    t.match(refused[0]!.reason, { code: 'overloaded' })
+    t.match(await open(signClaims({ sub: 'ada' })), { claims: { sub: 'ada' } })
+  })
+
+  t.test('of PS256 have a salt as long as the hash', async (t) => {
+    const { keys, signatures } = await build(t, { env: { JWT_ALGORITHM: 'PS256' } })
+    const { open, sign: signClaims } = signatures('test+jwt')
+    const token = signClaims({ sub: 'ada' })
+    const content = token.slice(0, token.lastIndexOf('.'))
+    const signed = (saltLength: number) => sign('sha256', Buffer.from(content), { key: keys.current().privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }).toString('base64url')
+
+    t.match(await open(`${content}.${signed(32)}`), { claims: { sub: 'ada' } })
+    t.equal(await open(`${content}.${signed(64)}`), undefined)
   })
 
   t.test('say nothing where nothing is said', async (t) => {
