@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
-import { alone, figureOf, interleaved, rates, startService } from './harness.ts'
+import { MANY_ROUNDS, alone, figureOf, interleaved, rates, startService } from './harness.ts'
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
@@ -24,7 +24,7 @@ export default async function firstSight () {
     first: () => load({ of: service, next: nextNew }),
     firstSecret: () => load({ of: service, next: nextNewSecret }),
     bare: () => alone(() => { verify('sha256', content, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature) })
-  })
+  }, MANY_ROUNDS)
   await service.stop()
 
   const againstCost = (results: typeof first) => results.map(({ rate }, i) => rate * (1 / open[i]!.rate + 1 / bare[i]!.rate))

@@ -16,8 +16,10 @@ const START_ARGUMENTS = ['--max-semi-space-size=2', '--v8-pool-size=0', '--impor
 const CLOCK_TICKS_A_SECOND = 100
 const PAGES_A_MIB = 256
 
-/** How often everything is measured. */
+/** How often everything is measured, and how often what is measured half a second at a time: the machine changes its mind from one to the next. */
 export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
+export const MANY_ROUNDS = 3 * ROUNDS
+const WARM_UP = 1 / 5
 export const PASSWORD = 'seven yellow umbrellas'
 
 const leftovers: Array<() => void> = []
@@ -101,11 +103,11 @@ export function percentile (ascending: number[], share: number): number {
 
 type Rounds<Variants> = { [Name in keyof Variants]: Array<Variants[Name] extends () => infer Value ? Awaited<Value> : never> }
 
-/** Runs every variant once a round, in turn, so that a slow moment of the machine falls on all of them. A first round warms up, and is not counted. */
-export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants): Promise<Rounds<Variants>> {
+/** Runs every variant once a round, in turn, so that a slow moment of the machine falls on all of them. The first rounds warm up, and are not counted. */
+export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants, rounds = ROUNDS): Promise<Rounds<Variants>> {
   const names = Object.keys(variants) as Array<keyof Variants> // the keys of what was passed in
   const results = Object.fromEntries(names.map((name) => [name, [] as unknown[]])) as Rounds<Variants>
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -Math.ceil(rounds * WARM_UP); round < rounds; round++) {
     for (const name of names) {
       const value = await variants[name]!() as Rounds<Variants>[typeof name][number] // names are keys
       if (round >= 0) results[name].push(value)
@@ -136,6 +138,8 @@ export interface Place {
 /** A row of the table: the median and the spread of what was seen, beside what is to be reached. */
 export interface Figure {
   figure: string
+  /** How many values there were. */
+  rounds: number
   median: number
   min: number
   max: number
@@ -151,6 +155,7 @@ export function figureOf (figure: string, values: number[], reach = '', place?: 
   const middle = median(values)
   return {
     figure,
+    rounds: values.length,
     median: round(middle),
     min: round(Math.min(...values)),
     max: round(Math.max(...values)),

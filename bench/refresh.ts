@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { join } from 'node:path'
 import Client from 'better-sqlite3'
-import { alone, figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
+import { MANY_ROUNDS, alone, figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 import type { Seeds } from './seed.ts'
@@ -27,7 +27,7 @@ export default async function refresh () {
     committed: () => alone(commit.run),
     bareRefreshed: () => load({ of: bare, next: nextBare, connections: AT_ONCE }),
     refreshed: () => load({ of: service, next: nextRefresh, connections: AT_ONCE })
-  })
+  }, MANY_ROUNDS)
   commit.close()
   await Promise.all([service.stop(), bare.stop()])
 

@@ -9,7 +9,7 @@ const PLOTS = new URL('../docs/performance/', import.meta.url)
 const SLOT = /<!-- results: ([\w-]+) -->\n(?:[^]*?\n)??<!-- end -->/g
 
 export interface Machine { node: string, cores: number, cpu: string, loadBefore: number }
-export interface Result { at: string, seconds: number, rounds: number, machine: Machine, figures: Figure[] }
+export interface Result { at: string, seconds: number, machine: Machine, figures: Figure[] }
 
 /** What each benchmark measured when it last ran. */
 export type Results = Record<string, Result>
@@ -35,9 +35,9 @@ export function report (results: Results) {
   for (const [name, svg] of Object.entries(plots)) writeFileSync(new URL(`${name}.svg`, PLOTS), svg)
 }
 
-function table ({ figures, rounds }: Result): string {
-  const rows = figures.map(({ figure, median, min, max, reach, isReached }) => [figure, median, rounds > 1 ? `${min} – ${max}` : '', reach, isReached === undefined ? '' : isReached ? 'yes' : '**no**'])
-  return [`| figure | median of ${rounds} | least – most | to reach | reached |`, '| --- | ---: | :---: | :---: | :---: |', ...rows.map((row) => `| ${row.join(' | ')} |`)].join('\n')
+function table ({ figures }: Result): string {
+  const rows = figures.map(({ figure, rounds, median, min, max, reach, isReached }) => [figure, median, rounds > 1 ? `${min} – ${max}` : '', rounds, reach, isReached === undefined ? '' : isReached ? 'yes' : '**no**'])
+  return ['| figure | median | least – most | rounds | to reach | reached |', '| --- | ---: | :---: | ---: | :---: | :---: |', ...rows.map((row) => `| ${row.join(' | ')} |`)].join('\n')
 }
 
 function machine (results: Results): string {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ROUNDS, figureOf, interleaved, rates, ratios, startService } from './harness.ts'
+import { MANY_ROUNDS, ROUNDS, figureOf, interleaved, rates, ratios, startService } from './harness.ts'
 import { inTurn, load, requestsWith } from './load.ts'
 import { revoke, seed } from './seed.ts'
 
@@ -22,7 +22,7 @@ export default async function revocations () {
 
   const services = await Promise.all([none, ...some].map(async ({ folder }) => startService({ folder })))
   const verify = (i: number) => () => load({ of: services[i]!, next: [none, ...some][i]!.next })
-  const results = await interleaved({ none: verify(0), few: verify(1), many: verify(2), most: verify(3) })
+  const results = await interleaved({ none: verify(0), few: verify(1), many: verify(2), most: verify(3) }, MANY_ROUNDS)
   await Promise.all(services.map((service) => service.stop()))
 
   const point = (x: number) => ({ chart: 'growth', name: 'verify, by live revocations', x })

@@ -3,7 +3,6 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import feed from './feed.ts'
 import firstSight from './first-sight.ts'
 import growth from './growth.ts'
-import { ROUNDS } from './harness.ts'
 import login from './login.ts'
 import refresh from './refresh.ts'
 import { report } from './report.ts'
@@ -33,7 +32,6 @@ for (const name of names) {
   results[name] = {
     at: new Date().toISOString(),
     seconds: Math.round((performance.now() - startedAt) / 1000),
-    rounds: ROUNDS,
     machine: { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model ?? '', loadBefore },
     figures
   }

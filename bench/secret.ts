@@ -1,4 +1,4 @@
-import { figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
+import { MANY_ROUNDS, figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
@@ -19,7 +19,7 @@ export default async function secret () {
     open: () => load({ of: service, next: nextOpen }),
     secret: () => load({ of: service, next: nextSecret }),
     verify: () => load({ of: service, next: nextVerify })
-  })
+  }, MANY_ROUNDS)
   await Promise.all([service.stop(), node.stop(), framework.stop()])
 
   return [

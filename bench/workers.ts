@@ -1,4 +1,4 @@
-import { figureOf, interleaved, rates, ratios, startService } from './harness.ts'
+import { MANY_ROUNDS, figureOf, interleaved, rates, ratios, startService } from './harness.ts'
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
@@ -12,7 +12,7 @@ export default async function workers () {
   const { one, two } = await interleaved({
     one: () => load({ of: single, next }),
     two: () => load({ of: double, next })
-  })
+  }, MANY_ROUNDS)
   await Promise.all([single.stop(), double.stop()])
 
   return [

@@ -8,7 +8,7 @@ const TYPE = 'at+jwt'
 const JTI_BYTES = 16
 const JTIS_AT_ONCE = 256
 const MOST_REMEMBERED = 16_384
-const ENDING_LENGTH = 86 // an ES256 signature
+const ENDING_LENGTH = 22 // 132 bits of a signature
 const CLOCK_SKEW_SECONDS = 60
 const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
@@ -202,8 +202,8 @@ function isAsWritten (claims: AccessTokenClaims, token: string): boolean {
 
 /**
  * Remembers the verdicts on at least the `most` last added tokens, and on at most twice as many. They are found by
- * their last characters, which are the signature or end with it, and compared whole: hashing a whole token would take
- * a microsecond, and another spelling of one is another token. Only what was verified is added, so nobody without a
+ * their last characters, which are of the signature, and compared whole: hashing a whole token would take a
+ * microsecond, and another spelling of one is another token. Only what was verified is added, so nobody without a
  * key of ours can evict it.
  */
 function recently<Value> (most: number) {

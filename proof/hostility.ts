@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { seed } from '../bench/seed.ts'
 import { PASSWORD } from '../test/helper.ts'
@@ -113,6 +114,24 @@ await meet('200 logins at once', async (crowd) => {
   const slowest = (of: typeof answers) => Math.max(...of.map(({ milliseconds }) => milliseconds)).toFixed(0)
   return `${crowd.statuses()}; all 503 have Retry-After, the slowest came after ${slowest(refused)} ms, the slowest login after ${slowest(answers)} ms`
 })
+
+await meet('5,000 clients that do nothing but present forged tokens, for 5 s', async (crowd) => {
+  const content = token.slice(0, token.lastIndexOf('.'))
+  const forgery = () => head('GET /verify', `Authorization: Bearer ${content}.${randomBytes(64).toString('base64url')}`)
+  const members = await crowd.come(5000, forgery())
+  const endsAt = performance.now() + 5000
+  const latencies = await Promise.all(members.map(async (member) => {
+    let slowest = 0
+    while (performance.now() < endsAt) {
+      const { status, text, milliseconds } = await member.ask(forgery())
+      if (status === 408) break // hardly one in ten thousand is not heard within five seconds
+      assert(status === 401 || /^HTTP\/1\.1 503[^]*\r\nretry-after: 1\r\n/i.test(text), text)
+      slowest = Math.max(slowest, milliseconds)
+    }
+    return slowest
+  }))
+  return `${crowd.statuses()}; the slowest answer came after ${Math.max(...latencies).toFixed(0)} ms`
+}, { longest: 2000 })
 
 await meet('12,000 connections, all idle', async (crowd) => {
   await crowd.come(12_000)
