@@ -1,5 +1,5 @@
 import { and, eq, ne, sql } from './drizzle.ts'
-import { revocations, revokedStatuses, sessions } from './schema.ts'
+import { revocations, revokedStatuses, sessions, statusLists } from './schema.ts'
 import type { Connection } from './index.ts'
 import type { StatusEntry } from './schema.ts'
 
@@ -12,8 +12,8 @@ export type EndedSession = Pick<typeof sessions.$inferSelect, 'id' | 'userId'>
 export function blocking (connection: Connection) {
   const block = connection.insert(revocations)
     .values({ kind: sql.placeholder('kind'), revokedId: sql.placeholder('id'), until: sql.placeholder('until') }).onConflictDoNothing().prepare()
-  const setBit = connection.insert(revokedStatuses)
-    .values({ list: sql.placeholder('list'), index: sql.placeholder('index') }).onConflictDoNothing().prepare()
+  const inList = connection.select({ list: statusLists.id, index: sql<number>`${sql.placeholder('index')}`.as('index') }).from(statusLists).where(eq(statusLists.id, sql.placeholder('list')))
+  const setBit = connection.insert(revokedStatuses).select(inList).onConflictDoNothing().prepare() // nothing, when the list has gone with the last of its tokens
 
   return (kind: RevocationKind, id: string, until: number, places: StatusEntry[] = []) => {
     block.run({ kind, id, until })

@@ -157,6 +157,26 @@ t.test('POST /auth/logout', async (t) => {
   })
 })
 
+t.test('A session that nobody has used for days', async (t) => {
+  for (const [what, url] of [['ends', '/auth/logout'], ['ends with all others', '/auth/logout/all']] as const) {
+    t.test(`${what}, though the status list of its tokens is gone`, async (t) => {
+      const clock = createClock()
+      const server = await build(t, { now: clock.now })
+      const ada = await signUp(server, { username: 'ada' })
+      clock.advance(2 * 86_400)
+      t.equal(await server.db.statusLists.prune(clock.now()), 1)
+      const again = await signIn(server, 'ada')
+
+      const response = url === '/auth/logout'
+        ? await logout(server, { headers: bearer(ada.refresh_token) })
+        : await again.inject({ method: 'POST', url })
+
+      t.equal(response.statusCode, 204)
+      assertRefused(t, await ada.refresh(), 401, 'token_revoked')
+    })
+  }
+})
+
 t.test('POST /auth/logout/all', async (t) => {
   t.test('ends every session of the user', async (t) => {
     const phone = await signUp(server, { username: 'ada' })
