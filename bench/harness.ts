@@ -101,14 +101,21 @@ export function percentile (ascending: number[], share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? NaN
 }
 
+export function shuffled<Item> (items: Item[]): Item[] {
+  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
+}
+
 type Rounds<Variants> = { [Name in keyof Variants]: Array<Variants[Name] extends () => infer Value ? Awaited<Value> : never> }
 
-/** Runs every variant once a round, in turn, so that a slow moment of the machine falls on all of them. The first rounds warm up, and are not counted. */
+/**
+ * Runs every variant once a round, so that a slow moment of the machine falls on all of them, and in another order each
+ * time, so that one that comes back falls on none in particular. The first rounds warm up, and are not counted.
+ */
 export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants, rounds = ROUNDS): Promise<Rounds<Variants>> {
   const names = Object.keys(variants) as Array<keyof Variants> // the keys of what was passed in
   const results = Object.fromEntries(names.map((name) => [name, [] as unknown[]])) as Rounds<Variants>
   for (let round = -Math.ceil(rounds * WARM_UP); round < rounds; round++) {
-    for (const name of names) {
+    for (const name of shuffled(names)) {
       const value = await variants[name]!() as Rounds<Variants>[typeof name][number] // names are keys
       if (round >= 0) results[name].push(value)
     }

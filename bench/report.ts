@@ -45,5 +45,5 @@ function machine (results: Results): string {
   const { node, cores, cpu } = all.at(-1)!.machine // something was measured
   const loads = all.map(({ machine }) => machine.loadBefore)
   const days = [...new Set(all.map(({ at }) => at.slice(0, 10)))].sort()
-  return `${cores} cores of an ${cpu}, Node ${node}, ${days.join(' and ')}. The load average when each benchmark began was ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}${Math.max(...loads) > cores ? ': **other work was going on, so read these as a rehearsal**' : ''}.`
+  return `${cores} cores of an ${cpu}, Node ${node}, ${days.join(' and ')}. The load average before was ${Math.max(...loads).toFixed(1)} at the most${Math.max(...loads) > cores ? ': **other work was going on, so read these as a rehearsal**' : ''}.`
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import Client from 'better-sqlite3'
-import { PASSWORD, newFolder, onDatabase } from './harness.ts'
+import { PASSWORD, newFolder, onDatabase, shuffled } from './harness.ts'
 import type { FastifyInstance } from 'fastify'
 
 const HOUR_MILLISECONDS = 3_600_000
@@ -110,8 +110,4 @@ function addStatusList (client: Client.Database, issued: number) {
 /** Random ids in the order in which an index takes them fastest. */
 function ascendingIds (count: number): string[] {
   return Array.from({ length: count }, () => randomBytes(16).toString('base64url')).sort()
-}
-
-function shuffled<Item> (items: Item[]): Item[] {
-  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
 }
