@@ -37,7 +37,9 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { payload: AccessTokenClaims, user: AccessTokenClaims }
 }
 
+/** A token whose signature was checked: one object, because each more is felt. */
 interface Verified {
+  token: string
   claims: AccessTokenClaims
   kid: string
   /** The revision of the blocklist at which the token was not on it. */
@@ -67,7 +69,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
 
   const { sign, open } = signatures(TYPE)
   const newId = randomIds()
-  const remembered = recently<Verified>(MOST_REMEMBERED)
+  const remembered = recently(MOST_REMEMBERED)
 
   /** Checks all but what may change: that is checked at every use, by the service's own clock. */
   async function signed (token: string): Promise<Verified> {
@@ -76,7 +78,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     const { claims, kid } = opened
     if (!areComplete(claims) || !isAsWritten(claims, token) || !isOurs(claims) || !isPlausible(claims)) throw problem('invalid_token')
     Object.freeze(claims.roles)
-    return { claims: Object.freeze(claims), kid }
+    return { token, claims: Object.freeze(claims), kid }
   }
 
   function isOurs ({ iss, aud }: AccessTokenClaims): boolean {
@@ -106,7 +108,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   async function verifyNew (token: string): Promise<AccessTokenClaims> {
     const verified = await signed(token)
     const claims = stillGood(verified)
-    remembered.add(token, verified)
+    remembered.add(verified)
     return claims
   }
 
@@ -201,34 +203,33 @@ function isAsWritten (claims: AccessTokenClaims, token: string): boolean {
 }
 
 /**
- * Remembers the verdicts on at least the `most` last added tokens, and on at most twice as many. They are found by
+ * Remembers at least the `most` last added tokens, and on at most twice as many. They are found by
  * their last characters, which are of the signature, and compared whole: hashing a whole token would take a
  * microsecond, and another spelling of one is another token. Only what was verified is added, so nobody without a
  * key of ours can evict it.
  */
-function recently<Value> (most: number) {
-  type Entry = { token: string, value: Value }
-  let young = new Map<string, Entry>()
-  let old = new Map<string, Entry>()
+function recently (most: number) {
+  let young = new Map<string, Verified>()
+  let old = new Map<string, Verified>()
 
-  function keep (ending: string, entry: Entry) {
+  function keep (ending: string, verified: Verified) {
     if (young.size >= most) [young, old] = [new Map(), young]
-    young.set(ending, entry)
+    young.set(ending, verified)
   }
 
   return {
-    add (token: string, value: Value) {
-      keep(token.slice(-ENDING_LENGTH), { token, value })
+    add (verified: Verified) {
+      keep(verified.token.slice(-ENDING_LENGTH), verified)
     },
 
-    get (token: string): Value | undefined {
+    get (token: string): Verified | undefined {
       const ending = token.slice(-ENDING_LENGTH)
-      let entry = young.get(ending)
-      if (!entry) {
-        entry = old.get(ending)
-        if (entry) keep(ending, entry)
+      let verified = young.get(ending)
+      if (!verified) {
+        verified = old.get(ending)
+        if (verified) keep(ending, verified)
       }
-      return entry?.token === token ? entry.value : undefined
+      return verified?.token === token ? verified : undefined
     }
   }
 }
