@@ -1,4 +1,5 @@
-import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
+import { randomBytes, sign, verify } from 'node:crypto'
+import { readKeyPair } from './bare.ts'
 import { MANY_ROUNDS, alone, figureOf, interleaved, rates, startService } from './harness.ts'
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
@@ -15,7 +16,7 @@ export default async function firstSight () {
   const nextOpen = inTurn(requestsWith(tokens, '/health/live'))
   const nextNew = inTurn(requestsWith(tokens, '/verify'))
   const nextNewSecret = inTurn(requestsWith(tokens.toReversed(), '/secret'))
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = readKeyPair()
   const content = randomBytes(SIGNED_BYTES)
   const signature = sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' })
 
