@@ -8,6 +8,7 @@ import { readConfig } from './plugins/config.ts'
 import type { Config } from './plugins/config.ts'
 
 const FINISH_MILLISECONDS = 5000
+const SETTLE_MILLISECONDS = 100
 const GRACE_MILLISECONDS = 9000 // one less than `docker stop` waits
 
 async function start (config: Config) {
@@ -24,7 +25,13 @@ async function start (config: Config) {
 
   if (!config.issuerIsChosen && config.host !== '127.0.0.1') server.log.warn(`ISSUER is not set: tokens say that they come from ${config.issuer}`)
   await server.listen({ host: config.host, port: config.port, listenTextResolver: (address) => config.docs ? `ready: open ${address}/docs` : `ready: ${address}` })
+  setTimeout(giveBackMemory, SETTLE_MILLISECONDS).unref()
   server.log.info('to make an administrator: npm run cli -- users create --email you@example.com --role admin')
+}
+
+/** What the start leaves behind is a fifth of the memory. V8 would keep it, with a young generation that has grown for nobody yet. Takes 50 ms, once. */
+function giveBackMemory () {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }) // with --expose-gc, as `npm start` has it
 }
 
 /** A terminal, or a supervisor, signals every process of the group, and our primary passes the signal on once more. */

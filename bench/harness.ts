@@ -12,7 +12,7 @@ import type { FastifyInstance } from 'fastify'
 export { alone } from './alone.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const START_ARGUMENTS = ['--max-semi-space-size=2', '--v8-pool-size=0', '--import', './check-node.js', 'server.ts'] // as `npm start` has them
+const START_ARGUMENTS = ['--expose-gc', '--min-semi-space-size=8', '--max-semi-space-size=8', '--v8-pool-size=0', '--import', './check-node.js', 'server.ts'] // as `npm start` has them
 const CLOCK_TICKS_A_SECOND = 100
 const PAGES_A_MIB = 256
 
