@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import fp from 'fastify-plugin'
 import { Piscina } from 'piscina'
+import { restWhileBusy } from '../workers/rest.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 const WORKER = fileURLToPath(new URL('../workers/argon2.ts', import.meta.url))
@@ -34,8 +35,8 @@ export interface Passwords {
    * @throws the refusal `busy` when too many hashes wait already
    */
   verify: (passwordHash: string | undefined, password: string, example?: string) => Promise<boolean>
-  /** How many hashes are being computed now, and how many wait for a thread. */
-  load: () => { running: number, waiting: number }
+  /** How many hashes are being computed now, how many wait for a thread, and how many times as long as it took to compute one its thread rests afterwards. */
+  load: () => { running: number, waiting: number, rest: number }
   /** Whether a hash was made with other parameters than those that hold now. */
   isOutdated: (passwordHash: string) => boolean
   /**
@@ -46,13 +47,14 @@ export interface Passwords {
 }
 
 /**
- * Hashes in threads of their own, of the lowest priority, so that a storm of logins slows down neither the checking
- * of tokens nor the file system calls of the process. What waits for a thread is bounded.
+ * Hashes in threads of their own, of the lowest priority, and which rest while the event loop is busy, so that a storm of
+ * logins slows down neither the checking of tokens nor the file system calls of the process. What waits for a thread is bounded.
  */
 const passwords: FastifyPluginAsync = async (fastify) => {
   const { config: { argon2: { memoryCost, timeCost, threads, queue }, passwordMinLength }, log, problem } = fastify
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
   const pool = poolOf(threads)
+  const { rest, adapt } = restWhileBusy()
 
   // Costs what a real one costs, so that the time of an answer does not tell who has an account.
   const decoy = `${parameters}${unpadded(SALT_BYTES)}$${unpadded(TAG_BYTES)}`
@@ -67,9 +69,10 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     assertRoom()
     asked++
     try {
-      return await pool.run(task, { name })
+      return await pool.run({ ...task, rest }, { name })
     } finally {
       asked--
+      adapt()
     }
   }
 
@@ -87,7 +90,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
 
     load () {
       const running = Math.min(asked, threads)
-      return { running, waiting: asked - running }
+      return { running, waiting: asked - running, rest: Atomics.load(rest, 0) }
     },
 
     isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),

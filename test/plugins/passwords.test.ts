@@ -1,4 +1,5 @@
 import t from 'tap'
+import { rested } from '../../workers/rest.ts'
 import { build, createLog } from '../helper.ts'
 
 const PASSWORD = 'seven yellow umbrellas'
@@ -121,6 +122,39 @@ t.test('A storm of logins', async (t) => {
     const hashes = await Promise.allSettled(Array.from({ length: 20 }, () => server.passwords.hash(PASSWORD)))
     t.equal(hashes.filter(({ status }) => status === 'fulfilled').length, 1 + 2)
   })
+
+  t.test('makes way while the event loop is busy, and no longer', async (t) => {
+    const { passwords } = await build(t)
+    const hashedUntil = async (rest: number) => {
+      for (let i = 0; i < 1000 && passwords.load().rest !== rest; i++) await passwords.hash(PASSWORD)
+      return passwords.load().rest
+    }
+
+    const quieten = keepBusy()
+    const whileBusy = await hashedUntil(5)
+    for (let i = 0; i < 50; i++) await passwords.hash(PASSWORD)
+    const most = passwords.load().rest
+    quieten()
+
+    t.equal(whileBusy, 5)
+    t.equal(most, 5)
+    t.equal(await hashedUntil(0), 0)
+  })
+
+  t.test('makes way in threads that rest for as many times as long as they worked', async (t) => {
+    const rest = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)).fill(3)
+    const time = (work: () => void) => {
+      const begun = performance.now()
+      rested(rest, work)
+      return performance.now() - begun
+    }
+
+    time(() => spin(20))
+
+    t.ok(time(() => {}) > 3 * 20 - 1)
+    t.equal(rested(rest, () => 'what the work gave'), 'what the work gave')
+    t.throws(() => rested(rest, () => { throw new Error('what the work threw') }), { message: 'what the work threw' })
+  })
 })
 
 t.test('The policy', async (t) => {
@@ -164,4 +198,24 @@ async function cpuTimeOf (run: () => Promise<unknown>): Promise<number> {
     times.push(user + system)
   }
   return Math.min(...times)
+}
+
+/** Keeps the event loop busy until the function that it gives is called. */
+function keepBusy (): () => void {
+  const stop = new AbortController()
+  function again () {
+    spin(5)
+    if (!stop.signal.aborted) setImmediate(again)
+  }
+  again()
+  return () => stop.abort()
+}
+
+/** Uses the processor for some milliseconds of its time. */
+function spin (milliseconds: number) {
+  const before = process.threadCpuUsage()
+  for (;;) {
+    const { user, system } = process.threadCpuUsage(before)
+    if (user + system > milliseconds * 1000) return
+  }
 }
