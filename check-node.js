@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 
-if (major < 22 || (major === 22 && minor < 18)) {
-  console.error(`Postern needs Node 22.18 or newer, and this is Node ${process.versions.node}: install a newer one, or run "npm ci", which brings its own.`)
+if (major < 22 || (major === 22 && minor < 19) || major === 23) {
+  console.error(`Postern needs Node 22.19, or 24 or newer, and this is Node ${process.versions.node}: install a newer one, or run "npm ci", which brings its own.`)
   process.exit(1)
 }
 

@@ -25,11 +25,10 @@ async function start (config: Config) {
 
   if (!config.issuerIsChosen && config.host !== '127.0.0.1') server.log.warn(`ISSUER is not set: tokens say that they come from ${config.issuer}`)
   await server.listen({ host: config.host, port: config.port, listenTextResolver: (address) => config.docs ? `ready: open ${address}/docs` : `ready: ${address}` })
-  setTimeout(giveBackMemory, SETTLE_MILLISECONDS).unref()
   server.log.info('to make an administrator: npm run cli -- users create --email you@example.com --role admin')
 }
 
-/** What the start leaves behind is a fifth of the memory. V8 would keep it, with a young generation that has grown for nobody yet. Takes 50 ms, once. */
+/** The start leaves a tenth of the memory behind as garbage, which V8 would keep for want of a reason to collect it. Stops everything for 50 ms, once. */
 function giveBackMemory () {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }) // with --expose-gc, as `npm start` has it
 }
@@ -51,6 +50,7 @@ async function main () {
     if (existsSync('.env')) process.loadEnvFile() // what the environment holds already goes first
     const config = readConfig(process.env)
     await (cluster.isPrimary && config.workers > 1 ? startWorkers(config) : start(config))
+    setTimeout(giveBackMemory, SETTLE_MILLISECONDS).unref()
   } catch (error) {
     console.error(sentenceFor(error as Error) ?? error) // whatever it is, it has no code that is not a string
     process.exit(1)

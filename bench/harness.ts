@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Fastify from 'fastify'
 import { core, options } from '../app.ts'
+import manifest from '../package.json' with { type: 'json' }
 import { readConfig } from '../plugins/config.ts'
 import type { FastifyInstance } from 'fastify'
 
 export { alone } from './alone.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const START_ARGUMENTS = ['--expose-gc', '--min-semi-space-size=8', '--max-semi-space-size=8', '--v8-pool-size=0', '--import', './check-node.js', 'server.ts'] // as `npm start` has them
+const [, ...START_ARGUMENTS] = manifest.scripts.start.replace(/^exec /, '').split(' ')
 const CLOCK_TICKS_A_SECOND = 100
 const PAGES_A_MIB = 256
 

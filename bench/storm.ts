@@ -25,7 +25,7 @@ export default async function storm () {
       sent = 0
       const over = load({ of: service, next: nextLogin, connections: LOGINS_AT_ONCE, seconds: SECONDS })
       const verified = await verify()
-      const logins = (sent - LOGINS_AT_ONCE) / SECONDS // the others are still to be answered, and by nobody who is busy
+      const logins = (sent - LOGINS_AT_ONCE) / SECONDS // the last of them are still unanswered, and from here on nothing competes with them
       await over
       return { ...verified, logins }
     }

@@ -47,7 +47,7 @@ export interface Passwords {
 }
 
 /**
- * Hashes in threads of their own, of the lowest priority, and which rest while the event loop is busy, so that a storm of
+ * Hashes in threads of their own, of the lowest priority, that rest while the event loop is busy, so that a storm of
  * logins slows down neither the checking of tokens nor the file system calls of the process. What waits for a thread is bounded.
  */
 const passwords: FastifyPluginAsync = async (fastify) => {
@@ -89,6 +89,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     },
 
     load () {
+      adapt()
       const running = Math.min(asked, threads)
       return { running, waiting: asked - running, rest: Atomics.load(rest, 0) }
     },
@@ -123,7 +124,8 @@ function poolOf (threads: number): Piscina {
     loadBalancer: (_task, workers) => workers.find(({ currentUsage }) => currentUsage === 0) ?? // and only when no other could be idle
       (workers.length === threads ? workers.find(({ currentUsage }) => currentUsage === 1) : undefined) ?? null,
     idleTimeout: IDLE_MILLISECONDS,
-    niceIncrement: LOWEST_PRIORITY
+    niceIncrement: LOWEST_PRIORITY,
+    stricterFIFO: true
   })
   pools.set(threads, pool)
   return pool

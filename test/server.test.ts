@@ -95,7 +95,7 @@ t.test('a fault that nobody foresaw stops the start with all that is known of it
 })
 
 t.test('a Node that is too old says so in one sentence', async (t) => {
-  await Promise.all(['20.19.5', '22.17.1'].map(async (version) => {
+  await Promise.all(['20.19.5', '22.18.0', '23.11.1'].map(async (version) => {
     const disguise = `data:text/javascript,Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
     const [node = '', ...args] = SERVER
 
@@ -103,7 +103,7 @@ t.test('a Node that is too old says so in one sentence', async (t) => {
 
     t.equal(code, 1)
     t.equal(stdout, '')
-    t.match(stderr.trimEnd(), new RegExp(`^Postern needs Node 22\\.18 or newer, and this is Node ${version}: .*\\.$`))
+    t.match(stderr.trimEnd(), new RegExp(`^Postern needs Node 22\\.19, or 24 or newer, and this is Node ${version}: .*\\.$`))
   }))
 })
 

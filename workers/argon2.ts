@@ -3,10 +3,10 @@ import { hashSync, verifySync } from '@node-rs/argon2'
 import { rested } from './rest.ts'
 import type { Rest } from './rest.ts'
 
-export function hash ({ password, memoryCost, timeCost, rest }: { password: string, memoryCost: number, timeCost: number, rest: Rest }): string {
+export function hash ({ password, memoryCost, timeCost, rest }: { password: string, memoryCost: number, timeCost: number, rest: Rest }): Promise<string> {
   return rested(rest, () => hashSync(password, { memoryCost, timeCost, parallelism: 1 }))
 }
 
-export function verify ({ password, passwordHash, rest }: { password: string, passwordHash: string, rest: Rest }): boolean {
+export function verify ({ password, passwordHash, rest }: { password: string, passwordHash: string, rest: Rest }): Promise<boolean> {
   return rested(rest, () => verifySync(passwordHash, password))
 }

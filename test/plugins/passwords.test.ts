@@ -123,37 +123,56 @@ t.test('A storm of logins', async (t) => {
     t.equal(hashes.filter(({ status }) => status === 'fulfilled').length, 1 + 2)
   })
 
+  t.test('is answered in the order in which it came', async (t) => {
+    const { passwords } = await build(t, { env: { ARGON2_THREADS: '1' } })
+    const answered: number[] = []
+    const each = Array.from({ length: 20 }, (_, i) => i)
+
+    await Promise.all(each.map(async (i) => {
+      await passwords.hash(PASSWORD)
+      answered.push(i)
+    }))
+
+    t.same(answered, each)
+  })
+
   t.test('makes way while the event loop is busy, and no longer', async (t) => {
-    const { passwords } = await build(t)
+    const { passwords } = await build(t, { env: { ARGON2_MEMORY_KIB: '16384' } })
     const hashedUntil = async (rest: number) => {
       for (let i = 0; i < 1000 && passwords.load().rest !== rest; i++) await passwords.hash(PASSWORD)
       return passwords.load().rest
     }
+    const one = await cpuTimeOf(() => passwords.hash(PASSWORD)) / 1000
 
     const quieten = keepBusy()
     const whileBusy = await hashedUntil(5)
-    for (let i = 0; i < 50; i++) await passwords.hash(PASSWORD)
+    const begun = performance.now()
+    for (let i = 0; i < 10; i++) await passwords.hash(PASSWORD)
+    const tenTook = performance.now() - begun
     const most = passwords.load().rest
     quieten()
 
     t.equal(whileBusy, 5)
     t.equal(most, 5)
+    t.ok(tenTook > 10 * 2 * one, `ten took ${tenTook} ms, where one takes ${one} ms`)
     t.equal(await hashedUntil(0), 0)
   })
 
   t.test('makes way in threads that rest for as many times as long as they worked', async (t) => {
     const rest = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)).fill(3)
-    const time = (work: () => void) => {
-      const begun = performance.now()
-      rested(rest, work)
-      return performance.now() - begun
-    }
+    const begun = performance.now()
 
-    time(() => spin(20))
+    await rested(rest, () => spin(20))
+    const order = await Promise.all(['first', 'second'].map((name) => rested(rest, () => {
+      spin(1)
+      return [name, performance.now() - begun] as const
+    })))
 
-    t.ok(time(() => {}) > 3 * 20 - 1)
-    t.equal(rested(rest, () => 'what the work gave'), 'what the work gave')
-    t.throws(() => rested(rest, () => { throw new Error('what the work threw') }), { message: 'what the work threw' })
+    const [[, first], [, second]] = order as [readonly [string, number], readonly [string, number]]
+    t.ok(first > 20 + 3 * 20, `${first} ms`)
+    t.ok(second > first + 2, `${second - first} ms`)
+    rest.fill(0)
+    await t.rejects(rested(rest, () => { throw new Error('what the work threw') }), { message: 'what the work threw' })
   })
 })
 
