@@ -7,7 +7,7 @@ const { eventLoopUtilization } = performance
 /** From this share of its time on the event loop counts as busy, and from the second as wholly busy. */
 const BUSY = 0.9
 const WHOLLY_BUSY = 0.95
-const MOST = 5
+const MOST = 8
 
 /** Longer than the burst in which a crowd of logins arrives: that alone makes nobody wait. */
 const WINDOW_MILLISECONDS = 200
@@ -18,7 +18,7 @@ const LONGEST_MILLISECONDS = 500
 /** How many times as long as it took to hash a password its thread rests afterwards. The threads read what the event loop writes. */
 export type Rest = Int32Array<SharedArrayBuffer>
 
-/** Gives a `Rest`, and a function that adapts it: from none while the event loop has time to five while it has none. */
+/** Gives a `Rest`, and a function that adapts it: from none while the event loop has time to eight while it has none. */
 export function restWhileBusy () {
   const rest: Rest = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   let last = eventLoopUtilization()
