@@ -125,7 +125,7 @@ function poolOf (threads: number): Piscina {
       (workers.length === threads ? workers.find(({ currentUsage }) => currentUsage === 1) : undefined) ?? null,
     idleTimeout: IDLE_MILLISECONDS,
     niceIncrement: LOWEST_PRIORITY,
-    stricterFIFO: true
+    stricterFIFO: true // else what no thread takes at once goes to the end of the queue
   })
   pools.set(threads, pool)
   return pool
