@@ -17,29 +17,29 @@ const CAPACITY = 1 << (2 * HALF_BITS)
 
 /** Gives out places in status lists, inside a deed. No place is given out twice. */
 export function statusPlaces (connection: Connection) {
-  const open = connection.select({ id: statusLists.id }).from(statusLists)
-    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)) // a comparison takes the first
-  const take = connection.update(statusLists)
-    .set({ issued: sql`${statusLists.issued} + 1`, retiresAt: sql`max(${statusLists.retiresAt}, ${sql.placeholder('until')})` })
-    .where(eq(statusLists.id, open)).returning({ list: statusLists.id, issued: statusLists.issued, seed: statusLists.seed }).prepare()
+  const open = connection.select({ id: statusLists.id, seed: statusLists.seed }).from(statusLists)
+    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).prepare()
+  const take = connection.$client.prepare<[until: number, list: string, now: number], number>(`update status_lists
+    set issued = issued + 1, retires_at = max(retires_at, ?)
+    where id = ? and closes_at > ? and issued < ${CAPACITY} returning issued`).pluck() // without Drizzle, because every refresh pays for it
 
   let current = { list: '', rounds: new Uint16Array() }
 
   function addList (now: number) {
     const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
     connection.insert(statusLists).values(list).run()
+    return list
   }
 
   /** A place for a token that is issued `now` and expires at `until`. */
   return (until: number, now: number): StatusEntry => {
-    let taken = take.get({ until, now })
-    if (!taken) {
-      addList(now)
-      taken = take.get({ until, now })! // from the one just made, in this same transaction
+    let issued = take.get(until, current.list, now)
+    if (issued === undefined) {
+      const { id, seed } = open.get({ now }) ?? addList(now)
+      current = { list: id, rounds: roundsOf(seed) }
+      issued = take.get(until, id, now)! // it has room, and nobody else writes in this transaction
     }
-    const { list, issued, seed } = taken
-    if (current.list !== list) current = { list, rounds: roundsOf(seed) }
-    return { list, index: shuffled(issued - 1, current.rounds), until }
+    return { list: current.list, index: shuffled(issued - 1, current.rounds), until }
   }
 }
 
