@@ -38,7 +38,7 @@ export async function seed ({ users, sessions = users, sampled = 10_000 }: { use
       const session = await db.sessions.findById(sid)
       const user = session && await db.users.findById(session.userId)
       if (!session || !user?.username) throw new Error(`No session ${sid} was written.`)
-      return { sid, username: user.username, accessToken: tokens(session, user).access_token }
+      return { sid, username: user.username, accessToken: tokens(session).access_token }
     }
 
     const step = Math.max(1, Math.floor(sessions / sampled))

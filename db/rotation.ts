@@ -2,7 +2,6 @@ import { sessionEndings } from './ending.ts'
 import { statusPlaces } from './status-lists.ts'
 import type { Connection } from './index.ts'
 import type { Session } from './sessions.ts'
-import type { User } from './users.ts'
 
 /** How long a session lives unused, how long at all, and how long an access token does, in milliseconds. */
 export interface Lifetimes { idleLifetime: number, maxAge: number, accessLifetime: number }
@@ -16,10 +15,9 @@ export interface Rotation extends Lifetimes {
   mostLiveTokens: number
 }
 
-/** The session and its user's roles as they are now. A `reused` token has ended its session, one that is too `crowded` till the time `until` is as it was. */
+/** The session as it is now. A `reused` token has ended its session, one that is too `crowded` till the time `until` is as it was. */
 export type RotationOutcome =
-  | { outcome: 'rotated' | 'repeated', session: Session, roles: User['roles'] }
-  | { outcome: 'reused', session: Session }
+  | { outcome: 'rotated' | 'repeated' | 'reused', session: Session }
   | { outcome: 'crowded', until: number }
   | { outcome: 'expired' | 'unknown' }
 
@@ -44,9 +42,10 @@ function advanced (session: Session, rotation: Rotation): Session {
   }
 }
 
-/** A session and its user's roles as SQLite has them. */
+/** A session as SQLite has it. */
 type Row = [rowid: number, userId: string, generation: number, createdAt: number, lastUsedAt: number, expiresAt: number, accessExpiresAt: number, ip: string, userAgent: string | null, statusEntries: string, roles: string]
 
+/** What a rotation writes. */
 type Change = [generation: number, lastUsedAt: number, expiresAt: number, accessExpiresAt: number, statusEntries: string, rowid: number]
 
 /**
@@ -59,18 +58,16 @@ export function rotations (connection: Connection) {
   const { $client: client } = connection
   const placeFor = statusPlaces(connection)
   const end = sessionEndings(connection)
-  const find = client.prepare<[id: string], Row>(`select rowid, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries,
-    (select users.roles from users where users.id = sessions.user_id)
-    from sessions where id = ?`).raw() // SQLite would plan a join anew at each call
+  const find = client.prepare<[id: string], Row>('select rowid, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries, roles from sessions where id = ?').raw()
   const advance = client.prepare<Change>('update sessions set generation = ?, last_used_at = ?, expires_at = ?, access_expires_at = ?, status_entries = ? where rowid = ?')
 
   return (id: string, generation: number, rotation: Rotation): RotationOutcome => {
     const found = find.get(id)
     if (!found) return { outcome: 'unknown' }
-    const [rowid, userId, current, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries, rolesAsText] = found
+    const [rowid, userId, current, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries, roles] = found
     if (expiresAt <= rotation.now) return { outcome: 'expired' }
-    const session: Session = { id, userId, generation: current, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries: JSON.parse(statusEntries) as Session['statusEntries'] } // nobody else writes them
-    const roles = JSON.parse(rolesAsText) as User['roles'] // a check keeps them a list
+    const lists = { statusEntries: JSON.parse(statusEntries) as Session['statusEntries'], roles: JSON.parse(roles) as Session['roles'] } // written as such, and by nobody else
+    const session: Session = { id, userId, generation: current, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, ...lists }
 
     if (current === generation) {
       const live = session.statusEntries.filter(({ until }) => until > rotation.now)
@@ -79,9 +76,9 @@ export function rotations (connection: Connection) {
       const next = advanced(session, rotation)
       next.statusEntries = [...live, placeFor(next.accessExpiresAt, rotation.now)]
       advance.run(next.generation, next.lastUsedAt, next.expiresAt, next.accessExpiresAt, JSON.stringify(next.statusEntries), rowid)
-      return { outcome: 'rotated', session: next, roles }
+      return { outcome: 'rotated', session: next }
     }
-    if (current === generation + 1 && rotation.now - lastUsedAt < rotation.grace) return { outcome: 'repeated', session, roles }
+    if (current === generation + 1 && rotation.now - lastUsedAt < rotation.grace) return { outcome: 'repeated', session }
 
     end.one(id)
     return { outcome: 'reused', session }

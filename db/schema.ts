@@ -41,7 +41,9 @@ export const sessions = sqliteTable('sessions', {
   ip: text().notNull(),
   userAgent: text(),
   /** Where the session's access tokens stand in status lists, the newest last; the expired ones drop out at each rotation. */
-  statusEntries: text({ mode: 'json' }).$type<StatusEntry[]>().notNull().default([])
+  statusEntries: text({ mode: 'json' }).$type<StatusEntry[]>().notNull().default([]),
+  /** The account's, for as long as the session lives: changing them ends it. They are here so that a refresh reads one row. */
+  roles: text({ mode: 'json' }).$type<string[]>().notNull().default([])
 }, (sessions) => [
   check('sessions_generation_counts_up', sql`${sessions.generation} >= 0`),
   index('sessions_user_id').on(sessions.userId)

@@ -69,8 +69,8 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
      * Starts a session for a user whose password was just right. An account has 1000 at the most: the one that was not used for longest ends.
      * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
      */
-    add: async (session: NewSession, { passwordChangedAt, roles }: User, note?: Note<SessionStart | undefined>) => (await write(() => {
-      const { userId } = session
+    add: async (session: NewSession, { passwordChangedAt }: Pick<User, 'passwordChangedAt'>, note?: Note<SessionStart | undefined>) => (await write(() => {
+      const { userId, roles } = session
       if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
 
       const begun = insert(session)

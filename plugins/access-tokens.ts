@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import type { Note, Session, User } from './db.ts'
+import type { Note, Session } from './db.ts'
 
 const TYPE = 'at+jwt'
 const JTI_BYTES = 16
@@ -48,7 +48,7 @@ interface Verified {
 
 export interface AccessTokens {
   /** Signs a token for a session; it expires with `session.accessExpiresAt`. */
-  issue: (session: Session, user: Pick<User, 'id' | 'roles'>) => string
+  issue: (session: Session) => string
   /**
    * The one place that decides whether an access token is good. Its claims, or it throws the refusal
    * `invalid_token`, `wrong_token_type`, `token_expired`, `token_revoked` or `overloaded`. At once for a token that is
@@ -142,16 +142,16 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
       await db.revocations.add(jti, until, { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until }, note)
     },
 
-    issue: (session, user) => sign({
+    issue: (session) => sign({
       iss: issuer,
       aud: audience,
-      sub: user.id,
+      sub: session.userId,
       client_id: clientId,
       iat: Math.floor(now() / 1000),
       exp: session.accessExpiresAt / 1000,
       jti: newId(),
       sid: session.id,
-      roles: user.roles,
+      roles: session.roles,
       auth_time: Math.floor(session.createdAt / 1000),
       status: { status_list: statusOf(session) }
     } satisfies AccessTokenClaims)

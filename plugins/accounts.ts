@@ -94,7 +94,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
   fastify.decorate('accounts', {
     async register (registration, request) {
       const prepared = await prepare(registration, [])
-      const session = sessions.begin(prepared.id, request)
+      const session = sessions.begin(prepared, request)
       const registered = await db.users.addSignedIn(prepared, session, audit.note(request, { event: 'registered', subject: prepared.id, session: session.id, isBySubject: true }))
       for (const login of [registration.username, registration.email]) if (login !== undefined) guesses.remember(named(login), request)
       return registered

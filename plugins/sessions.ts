@@ -25,9 +25,9 @@ export interface Tokens {
 
 export interface Sessions {
   /** A session that has just begun, for a repository to store; nobody is told of it yet. */
-  begin: (userId: string, request: FastifyRequest) => NewSession
+  begin: (user: Pick<User, 'id' | 'roles'>, request: FastifyRequest) => NewSession
   /** The tokens of a stored session as it is now. */
-  tokens: (session: Session, user: Pick<User, 'id' | 'roles'>) => Tokens
+  tokens: (session: Session) => Tokens
   /**
    * Starts a session for a user whose password was just right.
    * @throws `invalid_credentials` when the account changed while the password was checked
@@ -74,11 +74,12 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     return read
   }
 
-  function begin (userId: string, { ip, headers }: FastifyRequest): NewSession {
+  function begin ({ id: userId, roles }: Pick<User, 'id' | 'roles'>, { ip, headers }: FastifyRequest): NewSession {
     const time = now()
     return {
       id: randomBytes(ID_BYTES).toString('base64url'),
       userId,
+      roles,
       generation: 0,
       createdAt: time,
       ...db.sessions.timesAt(time, lifetimes),
@@ -87,9 +88,9 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     }
   }
 
-  function tokens (session: Session, user: Pick<User, 'id' | 'roles'>): Tokens {
+  function tokens (session: Session): Tokens {
     return {
-      access_token: accessTokens.issue(session, user),
+      access_token: accessTokens.issue(session),
       refresh_token: refreshTokens.make(session.id, session.generation),
       token_type: 'Bearer',
       expires_in: secondsUntil(session.accessExpiresAt),
@@ -102,11 +103,11 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     tokens,
 
     async start (user, request) {
-      const session = await db.sessions.add(begin(user.id, request), user, audit.note(request, (start) => start
+      const session = await db.sessions.add(begin(user, request), user, audit.note(request, (start) => start
         ? { event: 'signed_in', subject: user.id, session: start.begun.id, target: start.ended, isBySubject: true }
         : { event: 'sign_in_refused', outcome: 'invalid_credentials', subject: user.id }))
       if (!session) throw problem('invalid_credentials')
-      return tokens(session, user)
+      return tokens(session)
     },
 
     async refresh (refreshToken, request) {
@@ -117,7 +118,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       switch (result.outcome) {
         case 'rotated':
         case 'repeated':
-          return tokens(result.session, { id: result.session.userId, roles: result.roles })
+          return tokens(result.session)
         case 'crowded':
           throw problem('rate_limited', { headers: { 'retry-after': String(secondsUntil(result.until)) } })
         case 'expired':

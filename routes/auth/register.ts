@@ -17,7 +17,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
     if (!config.registrationIsOpen) throw problem('registration_closed')
 
     const { user, session } = await accounts.register(request.body, request)
-    return reply.code(201).send({ ...sessions.tokens(session, user), user: toUser(user) })
+    return reply.code(201).send({ ...sessions.tokens(session), user: toUser(user) })
   })
 }
 

@@ -93,12 +93,13 @@ for (let end = 0; end <= migrations.length; end++) {
       t.equal(read(t, url, 'select * from __drizzle_migrations').length, migrations.length)
       for (const [table, row] of Object.entries(rows)) t.same(read(t, url, `select ${Object.keys(row).join(', ')} from ${table}`), end === 0 ? [] : [row], table)
       t.match(await database.users.find('ADA'), end === 0 ? undefined : { id: 'u', roles: ['admin'], disabled: false })
+      t.match(await database.sessions.findById('s'), end === 0 ? undefined : { id: 's', roles: ['admin'] })
     })
 
     t.test('minds its references afterwards', async (t) => {
       const { users } = await open(t, await databaseBefore(t, end))
       const user = { id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }
-      const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null }
+      const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
       await t.rejects(users.addSignedIn(user, session), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
       t.equal(await users.find('bea'), undefined)

@@ -12,7 +12,7 @@ async function prepare (t: Test, url = 'file::memory:') {
   t.teardown(() => database.close())
   const { sessions, users } = database
   const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
-  const begin = (id: string, changes = {}, note?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, ...changes }, user, note)
+  const begin = (id: string, changes = {}, note?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, roles: [], ...changes }, user, note)
   const rotate = (generation: number, seconds: number, id = 's') => sessions.rotate(id, generation, {
     now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessLifetime: 15 * SECOND, mostLiveTokens: 3
   })
@@ -32,6 +32,7 @@ t.test('sessions.add', async (t) => {
     t.match(await begin('enabled'), { id: 'enabled' })
     await users.update('a', { roles: ['admin'] })
     t.equal(await begin('with the roles of before'), undefined)
+    t.match(await begin('with the roles of now', { roles: ['admin'] }), { roles: ['admin'] })
     await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: ['admin'], createdAt: 0 }) // so that one remains
     await users.update('a', { roles: [] })
     t.match(await begin('with the same roles again'), { id: 'with the same roles again' })
@@ -47,7 +48,7 @@ t.test('An account', async (t) => {
   t.test('has 1000 sessions at the most: the one that was not used for longest ends', async (t) => {
     const { audit, sessions, revocations, users, begin, rotate } = await prepare(t)
     const bea = await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: [], createdAt: 0 })
-    await sessions.add({ id: 'beas', userId: 'b', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 1, accessExpiresAt: 1, ip: '', userAgent: null }, bea)
+    await sessions.add({ id: 'beas', userId: 'b', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 1, accessExpiresAt: 1, ip: '', userAgent: null, roles: [] }, bea)
     await Promise.all(Array.from({ length: 999 }, (_, i) => begin(`s${i}`))) // in one commit
     await rotate(0, 1)
     t.same(revocations.since(0), [])
@@ -71,7 +72,7 @@ t.test('sessions.rotate', async (t) => {
   t.test('counts up, and moves what expires', async (t) => {
     const { rotate } = await prepare(t)
 
-    t.match(await rotate(0, 60), { outcome: 'rotated', session: { generation: 1, createdAt: 0, lastUsedAt: 60_000, expiresAt: 160_000, accessExpiresAt: 75_000 }, roles: [] })
+    t.match(await rotate(0, 60), { outcome: 'rotated', session: { generation: 1, createdAt: 0, lastUsedAt: 60_000, expiresAt: 160_000, accessExpiresAt: 75_000, roles: [] } })
     t.match(await rotate(1, 159), { outcome: 'rotated', session: { generation: 2, expiresAt: 250_000 } })
     t.match(await rotate(2, 249), { outcome: 'rotated', session: { generation: 3, expiresAt: 250_000 } })
     t.match(await rotate(3, 250), { outcome: 'expired' })

@@ -9,7 +9,7 @@ async function prepare (t: Test) {
   const user = (id: string, names: object = { username: id }, roles: string[] = []) => database.users.add({ id, passwordHash: `hash of ${id}`, roles, createdAt: 1000, ...names })
   const session = async (id: string, userId: string) => {
     const user = await database.users.findById(userId)
-    await database.sessions.add({ id, userId, generation: 0, createdAt: 1000, lastUsedAt: 1000, expiresAt: 2000, accessExpiresAt: 1500, ip: '', userAgent: null }, user!)
+    await database.sessions.add({ id, userId, generation: 0, createdAt: 1000, lastUsedAt: 1000, expiresAt: 2000, accessExpiresAt: 1500, ip: '', userAgent: null, roles: user!.roles }, user!)
   }
   const ended = () => database.revocations.since(0).map(({ revokedId, until }) => [revokedId, until])
   return { ...database, user, session, ended }
@@ -37,7 +37,7 @@ t.test('users.add and users.addSignedIn', async (t) => {
     const { users, user, session } = await prepare(t)
     await user('a')
     await session('s', 'a')
-    const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null }
+    const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
     await t.rejects(users.addSignedIn({ id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
 
