@@ -52,7 +52,7 @@ t.test('POST /auth/refresh', async (t) => {
     t.equal((await ada.inject({ url: '/secret' })).statusCode, 200)
   })
 
-  t.test('passes a change of roles on', async (t) => {
+  t.test('has the roles that the account has', async (t) => {
     await signUp(server, { username: 'ada' })
     const [user] = (await stored(server)).users
     await server.db.users.update(user!.id, { roles: ['editor'] })
