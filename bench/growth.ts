@@ -1,4 +1,4 @@
-import { MANY_ROUNDS, PASSWORD, figureOf, interleaved, ratios, startService } from './harness.ts'
+import { PASSWORD, ROUNDS, figureOf, inSittings, ratios, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
 import { refreshesOf } from './refresh.ts'
 import { seed } from './seed.ts'
@@ -8,48 +8,48 @@ const MORE = 10_000
 const MOST = Number(process.env.BENCH_USERS ?? 1_000_000)
 const LOGIN_SECONDS = 1
 const AT_ONCE = 64
+const TOKENS = 1000 // no longer new after a moment
 
 /** Whether anything slows down as accounts and sessions pile up. */
 export default async function growth () {
-  const few = await withUsers(FEW)
-  const more = await withUsers(MORE)
-  const most = await withUsers(MOST)
-
-  const results = {
-    ...await interleaved({
-      verifyFew: few.verify,
-      verifyMore: more.verify,
-      verifyMost: most.verify,
-      refreshFew: few.refresh,
-      refreshMore: more.refresh,
-      refreshMost: most.refresh
-    }, MANY_ROUNDS),
-    ...await interleaved({ loginFew: few.login, loginMore: more.login, loginMost: most.login })
+  const databases = [await withUsers(FEW), await withUsers(MORE), await withUsers(MOST)]
+  const start = (deed: 'verify' | 'login' | 'refresh') => async () => {
+    const [few, more, most] = await Promise.all(databases.map((start) => start())) as [Service, Service, Service]
+    return { variants: { few: few[deed], more: more[deed], most: most[deed] }, stop: () => Promise.all([few, more, most].map(({ stop }) => stop())) }
   }
-  await Promise.all([few, more, most].map(({ stop }) => stop()))
+  const results = {
+    verify: await inSittings(start('verify')),
+    login: await inSittings(start('login'), { sittings: 1, rounds: ROUNDS, warmUps: 1 }), // what differs between processes is nothing beside a hash
+    refresh: await inSittings(start('refresh'))
+  }
 
   const label = (count: number) => count.toLocaleString('en')
   return (['verify', 'login', 'refresh'] as const).flatMap((deed) => {
+    const { few, more, most } = results[deed]
     const point = (x: number) => ({ chart: 'growth', name: `${deed}, by users and sessions`, x })
     return [
-      figureOf(`${deed} with ${label(MORE)} users ÷ with ${FEW}`, ratios(results[`${deed}More`], results[`${deed}Few`], 'rate'), '', point(MORE)),
-      figureOf(`${deed} with ${label(MOST)} users and sessions ÷ with ${FEW} users`, ratios(results[`${deed}Most`], results[`${deed}Few`], 'rate'), '≥ 0.9', point(MOST))
+      figureOf(`${deed} with ${label(MORE)} users ÷ with ${FEW}`, ratios(more, few, 'rate'), '', point(MORE)),
+      figureOf(`${deed} with ${label(MOST)} users and sessions ÷ with ${FEW} users`, ratios(most, few, 'rate'), '≥ 0.9', point(MOST))
     ]
   })
 }
 
-/** At least as many sessions as are asked about, so that none is refreshed much more often than in life. */
+type Service = Awaited<ReturnType<Awaited<ReturnType<typeof withUsers>>>>
+
+/** A database of so many users; gives what starts a service on it. At least as many sessions as are asked about, so that none is refreshed much more often than in life. */
 async function withUsers (users: number) {
   const seeds = await seed({ users, sessions: Math.max(users, MORE) })
-  const service = await startService({ folder: seeds.folder })
-  const nextVerify = inTurn(requestsWith(seeds.sample.map(({ accessToken }) => accessToken), '/verify'))
+  const nextVerify = inTurn(requestsWith(seeds.sample.slice(0, TOKENS).map(({ accessToken }) => accessToken), '/verify'))
   const nextLogin = inTurn(seeds.sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
   const nextRefresh = refreshesOf(seeds)
 
-  return {
-    verify: () => load({ of: service, next: nextVerify }),
-    login: () => load({ of: service, next: nextLogin, connections: AT_ONCE, seconds: LOGIN_SECONDS }),
-    refresh: () => load({ of: service, next: nextRefresh, connections: AT_ONCE }),
-    stop: service.stop
+  return async () => {
+    const service = await startService({ folder: seeds.folder })
+    return {
+      verify: () => load({ of: service, next: nextVerify }),
+      login: () => load({ of: service, next: nextLogin, connections: AT_ONCE, seconds: LOGIN_SECONDS }),
+      refresh: () => load({ of: service, next: nextRefresh, connections: AT_ONCE }),
+      stop: service.stop
+    }
   }
 }

@@ -112,16 +112,30 @@ type Rounds<Variants> = { [Name in keyof Variants]: Array<Variants[Name] extends
  * Runs every variant once a round, so that a slow moment of the machine falls on all of them, and in another order each
  * time, so that one that comes back falls on none in particular. The first rounds warm up, and are not counted.
  */
-export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants, rounds = ROUNDS): Promise<Rounds<Variants>> {
+export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants, rounds = ROUNDS, warmUps = Math.ceil(rounds * WARM_UP)): Promise<Rounds<Variants>> {
   const names = Object.keys(variants) as Array<keyof Variants> // the keys of what was passed in
   const results = Object.fromEntries(names.map((name) => [name, [] as unknown[]])) as Rounds<Variants>
-  for (let round = -Math.ceil(rounds * WARM_UP); round < rounds; round++) {
+  for (let round = -warmUps; round < rounds; round++) {
     for (const name of shuffled(names)) {
       const value = await variants[name]!() as Rounds<Variants>[typeof name][number] // names are keys
       if (round >= 0) results[name].push(value)
     }
   }
   return results
+}
+
+/**
+ * The same with other processes every few rounds, for what compares one with another: two of the same code differ by a
+ * tenth to a quarter for as long as they live. A second warms them up.
+ */
+export async function inSittings<Variants extends Record<string, () => unknown>> (start: () => Promise<{ variants: Variants, stop: () => Promise<unknown> }>, { sittings = ROUNDS, rounds = 2, warmUps = 2 } = {}): Promise<Rounds<Variants>> {
+  const results: Array<Rounds<Variants>> = []
+  for (let sitting = 0; sitting < sittings; sitting++) {
+    const { variants, stop } = await start()
+    results.push(await interleaved(variants, rounds, warmUps))
+    await stop()
+  }
+  return results.reduce((all, one) => Object.fromEntries(Object.keys(one).map((name) => [name, [...all[name]!, ...one[name]!]])) as Rounds<Variants>) // they have the same names
 }
 
 /** Each round of one variant against the same round of another. */
