@@ -1,6 +1,5 @@
-import { constants, createHmac, createPublicKey, createSecretKey, timingSafeEqual, verify } from 'node:crypto'
+import { constants, createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, timingSafeEqual, verify } from 'node:crypto'
 import { promisify } from 'node:util'
-import { createSigner } from 'fast-jwt'
 import fp from 'fastify-plugin'
 import type { KeyObject, VerifyKeyObjectInput } from 'node:crypto'
 import type { FastifyPluginAsync } from 'fastify'
@@ -15,6 +14,7 @@ const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RS
 
 const DER_SEQUENCE = 0x30
 const DER_INTEGER = 0x02
+const DER_NUMBER_AT = 4 // behind two types and two lengths
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -36,7 +36,11 @@ export interface Signatures {
   open: (token: string) => Promise<{ claims: unknown, kid: string } | undefined>
 }
 
-type Check = (content: Buffer, signature: Buffer) => boolean | Promise<boolean>
+/** What an algorithm does with a key (RFC 7518, section 3; RFC 8037). */
+interface Scheme {
+  make: (content: Buffer) => Buffer
+  fits: (content: Buffer, signature: Buffer) => boolean | Promise<boolean>
+}
 
 /** With a callback Node checks in a thread of its pool, and the event loop goes on with other requests. */
 const verifyApart = promisify<string | null, Buffer, KeyObject | VerifyKeyObjectInput, Buffer, boolean>(verify)
@@ -58,38 +62,35 @@ const signatures: FastifyPluginAsync = async (fastify) => {
     }
 
     function madeOf (all: readonly SigningKey[]) {
-      const signers = new Map(all.map((key) => [key.kid, signerOf(key)]))
-      const checkers = new Map(all.map((key) => [headerOf(signers.get(key.kid)!({})), { kid: key.kid, fits: checkOf(key) }]))
-      return { keys: all, signers, checkers }
-    }
-
-    function signerOf ({ algorithm, kid, privateKey }: SigningKey) {
-      return createSigner({ key: privateKey, algorithm, kid, header: { alg: algorithm, typ: type } })
+      const schemes = all.map((key) => ({ kid: key.kid, header: encoded({ alg: key.algorithm, typ: type, kid: key.kid }), ...schemeOf(key) }))
+      return { keys: all, byKid: new Map(schemes.map((scheme) => [scheme.kid, scheme])), byHeader: new Map(schemes.map((scheme) => [scheme.header, scheme])) }
     }
 
     return {
       sign (claims) {
         const { kid } = keys.current()
-        return current().signers.get(kid)!(claims) // the key that signs is one of all
+        const { header, make } = current().byKid.get(kid)! // the key that signs is one of all
+        const content = `${header}.${encoded(claims)}`
+        return `${content}.${make(Buffer.from(content)).toString('base64url')}`
       },
 
       async open (token) {
-        const header = headerOf(token)
+        const header = token.slice(0, token.indexOf('.'))
         const content = token.slice(0, token.lastIndexOf('.'))
         const text = token.slice(content.length + 1)
-        const check = current().checkers.get(header)
-        if (!check) return undefined
+        const scheme = current().byHeader.get(header)
+        if (!scheme) return undefined
         const signature = Buffer.from(text, 'base64url')
         if (signature.toString('base64url') !== text) return undefined
 
         if (checks >= MOST_CHECKS) throw problem('overloaded')
         checks++
         try {
-          if (!await check.fits(Buffer.from(content), signature)) return undefined
+          if (!await scheme.fits(Buffer.from(content), signature)) return undefined
         } finally {
           checks--
         }
-        return { claims: parsed(content.slice(header.length + 1)), kid: check.kid }
+        return { claims: parsed(content.slice(header.length + 1)), kid: scheme.kid }
       }
     }
   }
@@ -101,32 +102,59 @@ const signatures: FastifyPluginAsync = async (fastify) => {
   })
 }
 
-function headerOf (token: string): string {
-  return token.slice(0, token.indexOf('.'))
+function encoded (value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-function checkOf ({ algorithm, publicKey }: SigningKey): Check {
-  if (algorithm === 'HS256') return secretCheck(createSecretKey(publicKey, 'utf8'))
-  const key = createPublicKey(publicKey)
+function schemeOf ({ algorithm, privateKey, publicKey }: SigningKey): Scheme {
+  if (algorithm === 'HS256') return secretScheme(createSecretKey(privateKey, 'utf8'))
+  const [own, known] = [createPrivateKey(privateKey), createPublicKey(publicKey)]
   switch (algorithm) {
-    case 'ES256': return (content, signature) => signature.length === 2 * NUMBER_BYTES && verifyApart('sha256', content, key, derOf(signature))
-    case 'EdDSA': return (content, signature) => verifyApart(null, content, key, signature)
-    case 'RS256': return (content, signature) => verifyApart('sha256', content, key, signature)
-    case 'PS256': return (content, signature) => verifyApart('sha256', content, { key, ...PSS }, signature)
+    case 'ES256': return {
+      make: (content) => numbersOf(sign('sha256', content, own)),
+      fits: (content, signature) => signature.length === 2 * NUMBER_BYTES && verifyApart('sha256', content, known, derOf(signature))
+    }
+    case 'EdDSA': return {
+      make: (content) => sign(null, content, own),
+      fits: (content, signature) => verifyApart(null, content, known, signature)
+    }
+    case 'RS256': return {
+      make: (content) => sign('sha256', content, own),
+      fits: (content, signature) => verifyApart('sha256', content, known, signature)
+    }
+    case 'PS256': return {
+      make: (content) => sign('sha256', content, { key: own, ...PSS }),
+      fits: (content, signature) => verifyApart('sha256', content, { key: known, ...PSS }, signature)
+    }
   }
 }
 
-function secretCheck (secret: KeyObject): Check {
-  return (content, signature) => {
-    const expected = createHmac('sha256', secret).update(content).digest()
-    return signature.length === expected.length && timingSafeEqual(signature, expected)
+function secretScheme (secret: KeyObject): Scheme {
+  const make = (content: Buffer) => createHmac('sha256', secret).update(content).digest()
+  return {
+    make,
+    fits (content, signature) {
+      const expected = make(content)
+      return signature.length === expected.length && timingSafeEqual(signature, expected)
+    }
   }
 }
 
 /**
- * An ES256 signature, which is two numbers in a JWS (RFC 7518, section 3.4), as OpenSSL has it (RFC 3279, section 2.2.3).
- * Node can do that (`dsaEncoding`), but at the price of another key for each signature, made in the event loop.
+ * An ES256 signature, which is two numbers in a JWS (RFC 7518, section 3.4), from OpenSSL's DER (RFC 3279, section 2.2.3).
+ * Node can do that, and the way back (`dsaEncoding`), but at the price of another key for each signature, made in the event loop.
  */
+function numbersOf (der: Buffer): Buffer {
+  const numbers = Buffer.alloc(2 * NUMBER_BYTES)
+  const middle = DER_NUMBER_AT + der[DER_NUMBER_AT - 1]! // the first begins there, behind its length
+  for (const [i, number] of [der.subarray(DER_NUMBER_AT, middle), der.subarray(middle + 2)].entries()) {
+    const significant = number.subarray(-NUMBER_BYTES) // without the zero that keeps it from being negative
+    significant.copy(numbers, (i + 1) * NUMBER_BYTES - significant.length)
+  }
+  return numbers
+}
+
+/** The way back. */
 function derOf (signature: Buffer): Buffer {
   const numbers = Buffer.concat([derNumber(signature.subarray(0, NUMBER_BYTES)), derNumber(signature.subarray(NUMBER_BYTES))])
   return Buffer.concat([Buffer.of(DER_SEQUENCE, numbers.length), numbers])

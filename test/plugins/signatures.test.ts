@@ -1,4 +1,4 @@
-import { constants, randomBytes, sign } from 'node:crypto'
+import { constants, createPublicKey, randomBytes, sign, verify } from 'node:crypto'
 import t from 'tap'
 import { build } from '../helper.ts'
 
@@ -19,6 +19,16 @@ t.test('Signatures', async (t) => {
 
       t.match(await open(`${content}.${signature.toString('base64url')}`), { claims: { sub: 'ada' } }, kinds.join(', '))
     }
+  })
+
+  t.test('of ES256 are as a JWS has them, however long their numbers are', async (t) => {
+    const key = { key: createPublicKey(privateKey), dsaEncoding: 'ieee-p1363' } as const
+    const tokens = Array.from({ length: 3000 }, (_, i) => signClaims({ i })) // one number in 512 is a byte shorter than the rest
+
+    t.same(tokens.filter((token) => {
+      const content = token.slice(0, token.lastIndexOf('.'))
+      return !verify('sha256', Buffer.from(content), key, Buffer.from(token.slice(content.length + 1), 'base64url'))
+    }), [])
   })
 
   t.test('are of one type alone', async (t) => {
