@@ -6,7 +6,7 @@ function boundary (files, patterns) {
 }
 
 const sql = ['drizzle-orm', 'drizzle-orm/*', 'better-sqlite3']
-const server = ['fastify', 'fastify-plugin', '@fastify/*', 'fast-jwt']
+const server = ['fastify', 'fastify-plugin', '@fastify/*']
 
 export default [
   ...neostandard({ ts: true, noJsx: true, ignores: resolveIgnoresFromGitignore() }),

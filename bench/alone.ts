@@ -1,5 +1,5 @@
 /** What is asked of a process alone, without HTTP: how often a second `run` gets done here. */
-export function alone (run: () => void, seconds = 0.5): { rate: number } {
+export function alone (run: () => void, seconds = 0.2): { rate: number } {
   const startedAt = performance.now()
   let count = 0
   let elapsed = 0

@@ -7,14 +7,17 @@ export function readKeyPair () {
   return { privateKey: createPrivateKey(privateKey), publicKey: createPublicKey(publicKey) }
 }
 
-/** A database of sessions that are nothing but a generation: `advance` commits one more of each, as durably as the service does. */
+/**
+ * A database of sessions that are nothing but a generation: `advance` commits one more of each, as durably as the service
+ * does. They stand in the order of their ids, as those that seed.ts writes for the service, and not in that in which they are asked for.
+ */
 export function bareSessions (file: string, ids: string[]) {
   const client = new Client(file)
   client.pragma('journal_mode = WAL')
   client.pragma('synchronous = FULL')
   client.exec('create table sessions (id text primary key, generation integer not null) strict')
   const insert = client.prepare('insert into sessions values (?, 0)')
-  client.transaction(() => { for (const id of ids) insert.run(id) })()
+  client.transaction(() => { for (const id of ids.toSorted()) insert.run(id) })()
 
   const update = client.prepare('update sessions set generation = generation + 1 where id = ?')
   const all = client.transaction((ids: string[]) => { for (const id of ids) update.run(id) })

@@ -14,8 +14,10 @@ export default async function firstSight () {
   const service = await startService({ folder })
 
   const nextOpen = inTurn(requestsWith(tokens, '/health/live'))
-  const nextNew = inTurn(requestsWith(tokens, '/verify'))
-  const nextNewSecret = inTurn(requestsWith(tokens.toReversed(), '/secret'))
+  const nextToken = inTurn([...tokens.keys()]) // one for both routes, so that neither is asked about what the other has just seen
+  const asksOf = (requests: Buffer[]) => () => requests[nextToken()]! // there is one for each token
+  const nextNew = asksOf(requestsWith(tokens, '/verify'))
+  const nextNewSecret = asksOf(requestsWith(tokens, '/secret'))
   const { privateKey, publicKey } = readKeyPair()
   const content = randomBytes(SIGNED_BYTES)
   const signature = sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' })

@@ -1,6 +1,6 @@
 import { PASSWORD, ROUNDS, figureOf, inSittings, ratios, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
-import { refreshesOf } from './refresh.ts'
+import { REFRESH_SECONDS, refreshesOf } from './refresh.ts'
 import { seed } from './seed.ts'
 
 const FEW = 100
@@ -20,7 +20,7 @@ export default async function growth () {
   const results = {
     verify: await inSittings(start('verify')),
     login: await inSittings(start('login'), { sittings: 1, rounds: ROUNDS, warmUps: 1 }), // what differs between processes is nothing beside a hash
-    refresh: await inSittings(start('refresh'))
+    refresh: await inSittings(start('refresh'), { rounds: 2, warmUps: 2 })
   }
 
   const label = (count: number) => count.toLocaleString('en')
@@ -48,7 +48,7 @@ async function withUsers (users: number) {
     return {
       verify: () => load({ of: service, next: nextVerify }),
       login: () => load({ of: service, next: nextLogin, connections: AT_ONCE, seconds: LOGIN_SECONDS }),
-      refresh: () => load({ of: service, next: nextRefresh, connections: AT_ONCE }),
+      refresh: () => load({ of: service, next: nextRefresh, connections: AT_ONCE, seconds: REFRESH_SECONDS }),
       stop: service.stop
     }
   }

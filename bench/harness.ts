@@ -17,9 +17,12 @@ const [, ...START_ARGUMENTS] = manifest.scripts.start.replace(/^exec /, '').spli
 const CLOCK_TICKS_A_SECOND = 100
 const PAGES_A_MIB = 256
 
-/** How often everything is measured, and how often what is measured half a second at a time: the machine changes its mind from one to the next. */
+/**
+ * How often everything is measured, and how often what is measured a fifth of a second at a time: what the machine is
+ * worth drifts, and many short moments in turn have more in common than a few long ones.
+ */
 export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
-export const MANY_ROUNDS = 3 * ROUNDS
+export const MANY_ROUNDS = 7 * ROUNDS
 const WARM_UP = 1 / 5
 export const PASSWORD = 'seven yellow umbrellas'
 
@@ -128,7 +131,7 @@ export async function interleaved<Variants extends Record<string, () => unknown>
  * The same with other processes every few rounds, for what compares one with another: two of the same code differ by a
  * tenth to a quarter for as long as they live. A second warms them up.
  */
-export async function inSittings<Variants extends Record<string, () => unknown>> (start: () => Promise<{ variants: Variants, stop: () => Promise<unknown> }>, { sittings = ROUNDS, rounds = 2, warmUps = 2 } = {}): Promise<Rounds<Variants>> {
+export async function inSittings<Variants extends Record<string, () => unknown>> (start: () => Promise<{ variants: Variants, stop: () => Promise<unknown> }>, { sittings = ROUNDS, rounds = 5, warmUps = 5 } = {}): Promise<Rounds<Variants>> {
   const results: Array<Rounds<Variants>> = []
   for (let sitting = 0; sitting < sittings; sitting++) {
     const { variants, stop } = await start()

@@ -30,7 +30,7 @@ export interface Measured {
  * It knows just enough of HTTP for that: autocannon takes twice as long for a request, which is as long
  * as the service does, and beside it on two cores it would be half of what is measured.
  */
-export async function load ({ of: { url, cpu }, next, connections = 20, seconds = 0.5 }: Load): Promise<Measured> {
+export async function load ({ of: { url, cpu }, next, connections = 20, seconds = 0.2 }: Load): Promise<Measured> {
   const latencies: number[] = []
   const usedBefore = cpu()
   const startedAt = performance.now()

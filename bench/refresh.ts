@@ -1,10 +1,13 @@
 import { randomBytes, sign } from 'node:crypto'
 import { join } from 'node:path'
 import { bareSessions, readKeyPair } from './bare.ts'
-import { MANY_ROUNDS, alone, figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
+import { ROUNDS, alone, figureOf, interleaved, rates, ratios, startRival, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 import type { Seeds } from './seed.ts'
+
+/** Long enough for some checkpoints. */
+export const REFRESH_SECONDS = 0.5
 
 const AT_ONCE = 64
 const SESSIONS = 50_000
@@ -23,12 +26,12 @@ export default async function refresh () {
   const content = randomBytes(SIGNED_BYTES)
 
   const { open, signed, committed, bareRefreshed, refreshed } = await interleaved({
-    open: () => load({ of: service, next: nextOpen, connections: AT_ONCE }),
-    signed: () => alone(() => { sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' }) }),
-    committed: () => alone(() => { sessions.advance(Array.from({ length: AT_ONCE }, nextId)) }),
-    bareRefreshed: () => load({ of: bare, next: nextBare, connections: AT_ONCE }),
-    refreshed: () => load({ of: service, next: nextRefresh, connections: AT_ONCE })
-  }, MANY_ROUNDS)
+    open: () => load({ of: service, next: nextOpen, connections: AT_ONCE, seconds: REFRESH_SECONDS }),
+    signed: () => alone(() => { sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' }) }, REFRESH_SECONDS),
+    committed: () => alone(() => { sessions.advance(Array.from({ length: AT_ONCE }, nextId)) }, REFRESH_SECONDS),
+    bareRefreshed: () => load({ of: bare, next: nextBare, connections: AT_ONCE, seconds: REFRESH_SECONDS }),
+    refreshed: () => load({ of: service, next: nextRefresh, connections: AT_ONCE, seconds: REFRESH_SECONDS })
+  }, 3 * ROUNDS)
   sessions.close()
   await Promise.all([service.stop(), bare.stop()])
 
