@@ -1,11 +1,10 @@
 import { MANY_ROUNDS, PASSWORD, figureOf, interleaved, rates, startRival, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
-import { EMAIL } from './rivals/shared.ts'
+import { EMAIL, TOKENS } from './rivals/shared.ts'
 import { seed } from './seed.ts'
 import type { Figure } from './harness.ts'
 import type { Measured } from './load.ts'
 
-const KNOWN = 1000 // no longer new after a moment
 const TOO_MANY_TO_REMEMBER = 50_000
 const LOGINS_AT_ONCE = 64
 const LOGIN_SECONDS = 1
@@ -32,10 +31,10 @@ export default async function rivals () {
     const next = inTurn(requests)
     return () => load({ of, next, connections: LOGINS_AT_ONCE, seconds: LOGIN_SECONDS })
   }
-  const secretOf = async (of: Process) => asking(of, requestsWith((await answerOf<string[]>(of, '/tokens')).slice(0, KNOWN), '/secret'))
+  const secretOf = async (of: Process) => asking(of, requestsWith(await answerOf<string[]>(of, '/tokens'), '/secret'))
 
   const results = await interleaved({
-    known: asking(postern, requestsWith(tokens.slice(0, KNOWN), '/secret')),
+    known: asking(postern, requestsWith(tokens.slice(0, TOKENS), '/secret')),
     first: asking(newcomer, requestsWith(tokens, '/secret')),
     fastifyJwt: await secretOf(fastifyJwt),
     fastifyJwtCache: await secretOf(fastifyJwtCache),

@@ -5,7 +5,7 @@ export const ISSUER = 'http://127.0.0.1'
 export const AUDIENCE = 'postern'
 export const EMAIL = 'ada@example.com'
 export const PASSWORD = 'seven yellow umbrellas'
-export const TOKENS = 10_000
+export const TOKENS = 1000
 export const REVOKED = 10_000
 
 /** Listens on any free port, and says so as the service does. */
