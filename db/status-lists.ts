@@ -19,11 +19,18 @@ const CAPACITY = 1 << (2 * HALF_BITS)
 export function statusPlaces (connection: Connection) {
   const open = connection.select({ id: statusLists.id, seed: statusLists.seed }).from(statusLists)
     .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).prepare()
-  const take = connection.$client.prepare<[until: number, list: string, now: number], number>(`update status_lists
+  // Without Drizzle and without `returning`, for which SQLite makes a table each time, because every refresh pays for it.
+  const count = connection.$client.prepare<[until: number, list: string, now: number]>(`update status_lists
     set issued = issued + 1, retires_at = max(retires_at, ?)
-    where id = ? and closes_at > ? and issued < ${CAPACITY} returning issued`).pluck() // without Drizzle, because every refresh pays for it
+    where id = ? and closes_at > ? and issued < ${CAPACITY}`)
+  const issuedIn = connection.$client.prepare<[list: string], number>('select issued from status_lists where id = ?').pluck()
 
   let current = { list: '', rounds: new Uint16Array() }
+
+  /** How many places of a list are given out with this one, or undefined when it takes no more. */
+  function take (until: number, list: string, now: number): number | undefined {
+    return count.run(until, list, now).changes === 1 ? issuedIn.get(list) : undefined
+  }
 
   function addList (now: number) {
     const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
@@ -33,11 +40,11 @@ export function statusPlaces (connection: Connection) {
 
   /** A place for a token that is issued `now` and expires at `until`. */
   return (until: number, now: number): StatusEntry => {
-    let issued = take.get(until, current.list, now)
+    let issued = take(until, current.list, now)
     if (issued === undefined) {
       const { id, seed } = open.get({ now }) ?? addList(now)
       current = { list: id, rounds: roundsOf(seed) }
-      issued = take.get(until, id, now)! // it has room, and nobody else writes in this transaction
+      issued = take(until, id, now)! // it has room, and nobody else writes in this transaction
     }
     return { list: current.list, index: shuffled(issued - 1, current.rounds), until }
   }
