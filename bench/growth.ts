@@ -1,6 +1,6 @@
 import { PASSWORD, ROUNDS, figureOf, inSittings, ratios, startService } from './harness.ts'
 import { inTurn, load, request, requestsWith } from './load.ts'
-import { REFRESH_SECONDS, refreshesOf } from './refresh.ts'
+import { REFRESH_SECONDS, REFRESH_SETTINGS, refreshesOf } from './refresh.ts'
 import { seed } from './seed.ts'
 
 const FEW = 100
@@ -38,13 +38,13 @@ type Service = Awaited<ReturnType<Awaited<ReturnType<typeof withUsers>>>>
 
 /** A database of so many users; gives what starts a service on it. At least as many sessions as are asked about, so that none is refreshed much more often than in life. */
 async function withUsers (users: number) {
-  const seeds = await seed({ users, sessions: Math.max(users, MORE) })
+  const seeds = await seed({ users, sessions: Math.max(users, MORE), isDue: true })
   const nextVerify = inTurn(requestsWith(seeds.sample.slice(0, TOKENS).map(({ accessToken }) => accessToken), '/verify'))
   const nextLogin = inTurn(seeds.sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
   const nextRefresh = refreshesOf(seeds)
 
   return async () => {
-    const service = await startService({ folder: seeds.folder })
+    const service = await startService({ folder: seeds.folder, env: REFRESH_SETTINGS })
     return {
       verify: () => load({ of: service, next: nextVerify }),
       login: () => load({ of: service, next: nextLogin, connections: AT_ONCE, seconds: LOGIN_SECONDS }),

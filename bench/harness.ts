@@ -36,12 +36,9 @@ export function newFolder (): string {
   return folder
 }
 
-/**
- * Production's settings, save what would end a benchmark: requests and passwords are counted but nearly
- * never refused, and an access token outlives the run.
- */
+/** Production's settings, save what would end a benchmark: requests and passwords are counted but nearly never refused. */
 function environment (folder: string) {
-  return { PORT: '0', ISSUER: 'http://127.0.0.1', DATABASE_URL: `file:${join(folder, 'postern.db')}`, RATE_LIMIT_ADDRESS: '1000000/1s', RATE_LIMIT_GUESSES: '1000000/1s', RATE_LIMIT_ACCOUNT: '1000000/1s', RATE_LIMIT_PAIR: '1000000/1s', ACCESS_TOKEN_TTL: '1h' }
+  return { PORT: '0', ISSUER: 'http://127.0.0.1', DATABASE_URL: `file:${join(folder, 'postern.db')}`, RATE_LIMIT_ADDRESS: '1000000/1s', RATE_LIMIT_GUESSES: '1000000/1s', RATE_LIMIT_ACCOUNT: '1000000/1s', RATE_LIMIT_PAIR: '1000000/1s' }
 }
 
 /** Starts a script that says `ready: ` and its address. */

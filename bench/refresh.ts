@@ -9,14 +9,17 @@ import type { Seeds } from './seed.ts'
 /** Long enough for some checkpoints. */
 export const REFRESH_SECONDS = 0.5
 
+/** By its next refresh a session's last access token has expired, as it mostly has in life: its row stays as long as it is. */
+export const REFRESH_SETTINGS = { ACCESS_TOKEN_TTL: '1s' }
+
 const AT_ONCE = 64
 const SESSIONS = 50_000
 const SIGNED_BYTES = 600
 
 /** Refreshes, every one on disk before it is answered, against what one must cost: a request, a signature, and its share of a commit. */
 export default async function refresh () {
-  const seeds = await seed({ users: SESSIONS, sampled: SESSIONS })
-  const [service, bare] = await Promise.all([startService({ folder: seeds.folder }), startRival('bare-refresh')])
+  const seeds = await seed({ users: SESSIONS, sampled: SESSIONS, isDue: true })
+  const [service, bare] = await Promise.all([startService({ folder: seeds.folder, env: REFRESH_SETTINGS }), startRival('bare-refresh')])
   const ids = seeds.sample.map(({ sid }) => sid)
   const sessions = bareSessions(join(seeds.folder, 'commits.db'), ids)
   const nextId = inTurn(ids)

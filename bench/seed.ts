@@ -26,19 +26,22 @@ export interface Seeds {
 
 /**
  * A database with so many accounts and sessions, all with the same password. What the service would take hours to hash
- * and store is written past it, in one transaction; the tokens are of its own making.
+ * and store is written past it, in one transaction; the tokens are of its own making, and good for an hour. With `isDue`
+ * the database knows of none that is still good, as when the time has come to refresh.
  */
-export async function seed ({ users, sessions = users, sampled = 10_000 }: { users: number, sessions?: number, sampled?: number }): Promise<Seeds> {
+export async function seed ({ users, sessions = users, sampled = 10_000, isDue = false }: { users: number, sessions?: number, sampled?: number, isDue?: boolean }): Promise<Seeds> {
   const folder = newFolder()
   const passwordHash = await onDatabase(folder, ({ passwords }) => passwords.hash(PASSWORD)) // which also makes the tables and the keys
-  const ids = inFile(folder, (client) => fill(client, users, sessions, passwordHash))
+  const expiresAt = Math.floor(Date.now() / 1000) * 1000 + HOUR_MILLISECONDS // tokens expire on whole seconds
+  const until = isDue ? expiresAt - 2 * HOUR_MILLISECONDS : expiresAt
+  const ids = inFile(folder, (client) => fill(client, users, sessions, passwordHash, until))
 
   return onDatabase(folder, async ({ db, refreshTokens, sessions: { tokens } }) => {
     async function seeded (sid: string): Promise<Seeded> {
       const session = await db.sessions.findById(sid)
       const user = session && await db.users.findById(session.userId)
       if (!session || !user?.username) throw new Error(`No session ${sid} was written.`)
-      return { sid, username: user.username, accessToken: tokens(session).access_token }
+      return { sid, username: user.username, accessToken: tokens({ ...session, accessExpiresAt: expiresAt }).access_token }
     }
 
     const step = Math.max(1, Math.floor(sessions / sampled))
@@ -80,10 +83,9 @@ function inFile<T> (folder: string, run: (client: Client.Database) => T): T {
   }
 }
 
-/** Gives the ids of the sessions. */
-function fill (client: Client.Database, users: number, sessions: number, passwordHash: string): string[] {
+/** Gives the ids of the sessions, whose access tokens expire at `until`. */
+function fill (client: Client.Database, users: number, sessions: number, passwordHash: string, until: number): string[] {
   const now = Date.now()
-  const until = Math.floor(now / 1000) * 1000 + HOUR_MILLISECONDS // tokens expire on whole seconds
   const insertUser = client.prepare(`insert into users (id, username, username_key, email, password_hash, password_changed_at, roles, disabled, created_at)
     values (@id, @username, @username, @email, @passwordHash, @now, '[]', 0, @now)`)
   const insertSession = client.prepare(`insert into sessions (id, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries)
