@@ -12,8 +12,8 @@ async function prove (t: Test, program: string, env: Record<string, string>) {
 }
 
 t.test('Sessions and tokens', async (t) => {
-  t.test('do as the model says, for 10,000 random steps', async (t) => {
-    await prove(t, 'model.ts', { STEPS: '10000' })
+  t.test('do as the model says, for 20,000 random steps', async (t) => {
+    await prove(t, 'model.ts', { STEPS: '20000' })
   })
 })
 
