@@ -26,7 +26,7 @@ export type Write = <T>(run: () => T) => Promise<T>
  * While another process holds the write lock the deeds wait without blocking the event loop, for a second at
  * the most. Then they, and all when the commit fails, are rejected with SQLite's own error (`code: 'SQLITE_…'`).
  */
-export function createWriter (client: Database, assertInPlace: () => void) {
+export function createWriter (client: Database, assertInPlace: () => void, onCommit: (deeds: number) => void) {
   let waiting: Deed[] = []
   let waitingSince = 0
   let commits = 0
@@ -81,6 +81,7 @@ export function createWriter (client: Database, assertInPlace: () => void) {
       commits++ // before, because whatever fails after it has happened must not hide it
       answers = commitSynced(deeds)
       observe?.(performance.now() - begun, deeds.length)
+      onCommit(deeds.length)
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
