@@ -4,16 +4,22 @@ import Client from 'better-sqlite3'
 let client: Client.Database | undefined
 
 /**
- * Takes what is in the -wal into the database file, as far as nobody is in the way.
- * @throws SqliteError
+ * Takes what is in the -wal into the database file, as far as nobody is in the way. Passively: any other way takes the
+ * write lock, and the event loop could not commit meanwhile.
+ * @throws Error whose message names SQLite's code and reason: of an error, nothing else reaches another thread
  */
 export default function checkpoint (file: string) {
-  client ??= open(file)
-  client.pragma('wal_checkpoint(PASSIVE)')
+  try {
+    client ??= open(file)
+    client.pragma('wal_checkpoint(PASSIVE)')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException // SQLite throws nothing else
+    throw new Error(`${message} (${code})`)
+  }
 }
 
 function open (file: string) {
-  const client = new Client(file, { fileMustExist: true, timeout: 0 })
-  client.pragma('synchronous = FULL') // the -wal is on disk before the file is touched, and the file before the -wal is written over
+  const client = new Client(file, { fileMustExist: true })
+  client.pragma('synchronous = FULL') // whatever the default is: the -wal is on disk before the file is touched, the file before the -wal begins anew
   return client
 }

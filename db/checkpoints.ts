@@ -8,14 +8,20 @@ const IDLE_MILLISECONDS = 60_000
 const WRITES = 150
 
 /**
- * Has a thread take what was committed from the -wal into the database file, so that no request waits while that is
- * done: after every 150 writes, or as soon as the last checkpoint is over. There are none for a database in memory.
- * `onError` is told of one that failed. By that nothing is lost: all of it is on disk in the -wal, and goes with the next.
+ * Has a thread take what was committed from the -wal into the database file, so that the event loop need not wait while
+ * that is done: after every 150 writes, or with the first write after a checkpoint that took longer. There are none for a
+ * database in memory. `onError` is told of one that failed, or could not begin. By that nothing is lost: all of it is on
+ * disk in the -wal, and goes with the next.
  */
 export function createCheckpoints (file: string | undefined, onError: (error: Error) => void) {
   let thread: Piscina | undefined
   let writes = 0
   let underWay: Promise<void> | undefined
+
+  async function checkpoint () {
+    thread ??= createThread(onError)
+    await thread.run(file)
+  }
 
   return {
     /** Counts writes that are committed. Resolves when no checkpoint is under way. */
@@ -23,8 +29,7 @@ export function createCheckpoints (file: string | undefined, onError: (error: Er
       writes += committed
       if (file && !underWay && writes >= WRITES) {
         writes = 0
-        thread ??= createThread()
-        underWay = thread.run(file).catch(onError).finally(() => { underWay = undefined })
+        underWay = checkpoint().catch(onError).finally(() => { underWay = undefined })
       }
       await underWay
     },
@@ -38,6 +43,10 @@ export function createCheckpoints (file: string | undefined, onError: (error: Er
 }
 
 /** It starts when it is needed, ends when it is idle, and keeps no process alive. */
-function createThread () {
-  return new Piscina({ filename: THREAD, execArgv: [], env: {}, minThreads: 0, maxThreads: 1, idleTimeout: IDLE_MILLISECONDS })
+function createThread (onError: (error: Error) => void) {
+  const thread = new Piscina({ filename: THREAD, execArgv: [], env: {}, minThreads: 0, maxThreads: 1, idleTimeout: IDLE_MILLISECONDS })
+  return thread.on('error', (error) => {
+    onError(error)
+    thread.destroy() // which also rejects what waits for a thread that could not start
+  })
 }

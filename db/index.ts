@@ -35,7 +35,7 @@ export function fileOf (url: string): string | undefined {
 
 /**
  * Opens the database, making it (folder 0700, file 0600) when it is not there, and brings its schema up to date.
- * Gives the repositories; `close` lets go of the file. `onCheckpointError` is told what fails while nobody waits.
+ * Gives the repositories; `close` lets go of the file. `onCheckpointError` is told of a checkpoint that failed in its thread.
  * @throws SqliteError, or the system's error when the file cannot be made or opened
  */
 export async function openDatabase (url: string, onCheckpointError: (error: Error) => void = emitWarning) {

@@ -75,13 +75,14 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
   function commit () {
     const deeds = waiting
     let answers: Array<() => void>
+    let committed = 0
     try {
       assertInPlace()
       const begun = observe ? performance.now() : 0
       commits++ // before, because whatever fails after it has happened must not hide it
       answers = commitSynced(deeds)
       observe?.(performance.now() - begun, deeds.length)
-      onCommit(deeds.length)
+      committed = deeds.length
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
@@ -91,6 +92,7 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
     }
     waiting = []
     for (const answer of answers) answer()
+    onCommit(committed)
   }
 
   const writer = (isSynced: boolean): Write => (run) => new Promise((resolve, reject) => {

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import workerThreads from 'node:worker_threads'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { createCheckpoints } from '../../db/checkpoints.ts'
 import { openDatabase } from '../../db/index.ts'
-import { build, createLog, databaseUrl } from '../helper.ts'
+import { assertList, build, createLog, databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
 /** A file of one table, whose -wal is taken into it by nothing else. */
@@ -28,9 +29,13 @@ async function open (t: Test) {
   return { database, file, addClients, holds: (text: string) => readFileSync(file).includes(text) }
 }
 
+function fail (message: string): never {
+  throw new Error(message)
+}
+
 t.test('A checkpoint', async (t) => {
   t.test('takes into the file what was committed, after 150 writes', async (t) => {
-    const { note, holds, count } = prepare(t)
+    const { file, note, holds, count } = prepare(t)
     note('Lovelace')
 
     await count(149)
@@ -38,6 +43,7 @@ t.test('A checkpoint', async (t) => {
     await count(1)
 
     t.ok(holds('Lovelace'))
+    t.ok(statSync(`${file}-wal`).size > 0, 'and leaves the -wal to those who write')
   })
 
   t.test('counts anew from there', async (t) => {
@@ -85,12 +91,39 @@ t.test('A checkpoint', async (t) => {
 
     renameSync(file, `${file}.away`)
     await count(150)
-    t.match(errors, [{ message: 'unable to open database file' }])
+    t.match(errors, [{ message: 'unable to open database file (SQLITE_CANTOPEN)' }])
     t.notOk(existsSync(file), 'and makes no file')
     renameSync(`${file}.away`, file)
     await count(150)
 
     t.equal(errors.length, 1)
+    t.ok(holds('Lovelace'))
+  })
+
+  t.test('whose thread cannot start is told of, and tried again', async (t) => {
+    const { Worker } = workerThreads
+    t.teardown(() => { workerThreads.Worker = Worker })
+    const errors: Error[] = []
+    const { note, holds, count } = prepare(t, (error) => { errors.push(error) })
+    note('Lovelace')
+
+    workerThreads.Worker = class extends Worker {
+      constructor () {
+        super('throw new Error("no memory")', { eval: true })
+      }
+    }
+    await count(150)
+    t.match(errors, [{ message: 'no memory' }])
+    workerThreads.Worker = class extends Worker {
+      constructor () {
+        super(fail('no thread'))
+      }
+    }
+    await count(150)
+    t.match(errors.at(-1), { message: 'no thread' })
+    workerThreads.Worker = Worker
+    await count(150)
+
     t.ok(holds('Lovelace'))
   })
 
@@ -148,5 +181,5 @@ t.test('A service says in one line that a checkpoint failed', async (t) => {
   await Promise.all(Array.from({ length: 150 }, () => server.db.probe.run(1)))
   await server.close()
 
-  t.match(lines.filter(({ level }) => level === 50), [{ msg: /checkpoint of the database failed/, err: { message: 'unable to open database file' } }])
+  assertList(t, lines.filter(({ level }) => level === 50), [{ msg: /checkpoint of the database failed/, err: { message: 'unable to open database file (SQLITE_CANTOPEN)' } }])
 })
