@@ -54,6 +54,12 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   const { config: { argon2: { memoryCost, timeCost, threads, queue }, passwordMinLength }, log, problem } = fastify
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
   const pool = poolOf(threads)
+  const onError = (err: Error) => {
+    log.error({ err }, 'a thread for hashing could not start')
+    pool.destroy() // which rejects what waits for it: the next one tries again
+  }
+  pool.on('error', onError)
+  fastify.addHook('onClose', async () => { pool.off('error', onError) })
   const { rest, adapt } = restWhileBusy()
 
   // Costs what a real one costs, so that the time of an answer does not tell who has an account.

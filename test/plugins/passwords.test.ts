@@ -1,6 +1,7 @@
+import workerThreads from 'node:worker_threads'
 import t from 'tap'
 import { rested } from '../../workers/rest.ts'
-import { build, createLog } from '../helper.ts'
+import { assertList, build, createLog } from '../helper.ts'
 
 const PASSWORD = 'seven yellow umbrellas'
 const SALT_AND_TAG = '$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g'
@@ -240,3 +241,21 @@ function spin (milliseconds: number) {
     if (user + system > milliseconds * 1000) return
   }
 }
+
+t.test('A password that no thread starts for is not hashed, and the next one is', async (t) => {
+  const { Worker } = workerThreads
+  t.teardown(() => { workerThreads.Worker = Worker })
+  const { lines, logger } = createLog()
+  const { passwords } = await build(t, { env: { ARGON2_THREADS: '5' }, logger }) // as many as no other test has, so that none is there already
+
+  workerThreads.Worker = class extends Worker {
+    constructor () {
+      super('throw new Error("no memory")', { eval: true })
+    }
+  }
+  await t.rejects(passwords.hash(PASSWORD), { message: 'Terminating worker thread' })
+  assertList(t, lines.filter(({ level }) => level === 50), [{ msg: /thread for hashing could not start/, err: { message: 'no memory' } }])
+  workerThreads.Worker = Worker
+
+  t.match(await passwords.hash(PASSWORD), /^\$argon2id\$/)
+})
