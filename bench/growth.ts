@@ -8,6 +8,7 @@ const MORE = 10_000
 const MOST = Number(process.env.BENCH_USERS ?? 1_000_000)
 const LOGIN_SECONDS = 1
 const AT_ONCE = 64
+const REFRESH_WARM_UPS = 4 // two seconds, in which a new process compiles beside refreshes
 const TOKENS = 1000 // no longer new after a moment
 
 /** Whether anything slows down as accounts and sessions pile up. */
@@ -20,7 +21,7 @@ export default async function growth () {
   const results = {
     verify: await inSittings(start('verify')),
     login: await inSittings(start('login'), { sittings: 1, rounds: ROUNDS, warmUps: 1 }), // what differs between processes is nothing beside a hash
-    refresh: await inSittings(start('refresh'), { rounds: 2, warmUps: 2 })
+    refresh: await inSittings(start('refresh'), { rounds: 2, warmUps: REFRESH_WARM_UPS })
   }
 
   const label = (count: number) => count.toLocaleString('en')

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 
 const HOUR_MILLISECONDS = 3_600_000
 const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS
+const ID_BYTES = 16
 const LIST = 'benchmarking' // an id of the length that ids of status lists have
 const LIST_CAPACITY = 1 << 20
 
@@ -111,5 +112,6 @@ function addStatusList (client: Client.Database, issued: number) {
 
 /** Random ids in the order in which an index takes them fastest. */
 function ascendingIds (count: number): string[] {
-  return Array.from({ length: count }, () => randomBytes(16).toString('base64url')).sort()
+  const bytes = randomBytes(ID_BYTES * count)
+  return Array.from({ length: count }, (_, i) => bytes.toString('base64url', ID_BYTES * i, ID_BYTES * (i + 1))).sort()
 }
