@@ -55,8 +55,8 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
   const pool = poolOf(threads)
   const onError = (err: Error) => {
-    log.error({ err }, 'a thread for hashing could not start')
-    pool.destroy() // which rejects what waits for it: the next one tries again
+    log.error({ err }, 'a thread for hashing could not start, or ended by itself')
+    pool.destroy() // rejects what waits for a thread; the next password starts new ones
   }
   pool.on('error', onError)
   fastify.addHook('onClose', async () => { pool.off('error', onError) })

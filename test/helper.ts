@@ -2,6 +2,7 @@ import { sign } from 'node:crypto'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import workerThreads from 'node:worker_threads'
 import Fastify from 'fastify'
 import app, { options } from '../app.ts'
 import { readConfig } from '../plugins/config.ts'
@@ -68,6 +69,19 @@ export function createLog (onLine = (_line: Record<string, unknown>) => {}) {
     onLine(line)
   }
   return { lines, logger: { level: 'trace', stream: { write } } }
+}
+
+/** Lets every new thread of this process fail as it starts, or in being made when `script` throws, until the function that it gives is called. */
+export function breakThreads (t: Scope, script = () => 'throw new Error("no memory")'): () => void {
+  const { Worker } = workerThreads
+  workerThreads.Worker = class extends Worker {
+    constructor () {
+      super(script(), { eval: true })
+    }
+  }
+  function mend () { workerThreads.Worker = Worker }
+  t.teardown(mend)
+  return mend
 }
 
 /** Sends text over a socket as it is, and gives back all that a listening server answers until it hangs up. */

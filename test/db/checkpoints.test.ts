@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import workerThreads from 'node:worker_threads'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { createCheckpoints } from '../../db/checkpoints.ts'
 import { openDatabase } from '../../db/index.ts'
-import { assertList, build, createLog, databaseUrl } from '../helper.ts'
+import { assertList, breakThreads, build, createLog, databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
 /** A file of one table, whose -wal is taken into it by nothing else. */
@@ -27,10 +26,6 @@ async function open (t: Test) {
   const file = url.slice('file:'.length)
   const addClients = (count: number, prefix: string) => Promise.all(Array.from({ length: count }, (_, i) => database.clients.add({ id: `${prefix}${i}`, secretHash: '', createdAt: 0 })))
   return { database, file, addClients, holds: (text: string) => readFileSync(file).includes(text) }
-}
-
-function fail (message: string): never {
-  throw new Error(message)
 }
 
 t.test('A checkpoint', async (t) => {
@@ -101,27 +96,18 @@ t.test('A checkpoint', async (t) => {
   })
 
   t.test('whose thread cannot start is told of, and tried again', async (t) => {
-    const { Worker } = workerThreads
-    t.teardown(() => { workerThreads.Worker = Worker })
     const errors: Error[] = []
     const { note, holds, count } = prepare(t, (error) => { errors.push(error) })
     note('Lovelace')
 
-    workerThreads.Worker = class extends Worker {
-      constructor () {
-        super('throw new Error("no memory")', { eval: true })
-      }
-    }
+    let mend = breakThreads(t)
     await count(150)
     t.match(errors, [{ message: 'no memory' }])
-    workerThreads.Worker = class extends Worker {
-      constructor () {
-        super(fail('no thread'))
-      }
-    }
+    mend()
+    mend = breakThreads(t, () => { throw new Error('no thread') })
     await count(150)
     t.match(errors.at(-1), { message: 'no thread' })
-    workerThreads.Worker = Worker
+    mend()
     await count(150)
 
     t.ok(holds('Lovelace'))

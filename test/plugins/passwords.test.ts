@@ -1,7 +1,6 @@
-import workerThreads from 'node:worker_threads'
 import t from 'tap'
 import { rested } from '../../workers/rest.ts'
-import { assertList, build, createLog } from '../helper.ts'
+import { assertList, breakThreads, build, createLog } from '../helper.ts'
 
 const PASSWORD = 'seven yellow umbrellas'
 const SALT_AND_TAG = '$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g'
@@ -210,6 +209,18 @@ t.test('The policy', async (t) => {
   })
 })
 
+t.test('A password that no thread starts for is not hashed, and the next one is', async (t) => {
+  const { lines, logger } = createLog()
+  const { passwords } = await build(t, { env: { ARGON2_THREADS: '5' }, logger }) // as many as no other test has, so that none is there already
+
+  const mend = breakThreads(t)
+  await t.rejects(passwords.hash(PASSWORD), { message: 'Terminating worker thread' })
+  assertList(t, lines.filter(({ level }) => level === 50), [{ msg: /thread for hashing could not start, or ended/, err: { message: 'no memory' } }])
+  mend()
+
+  t.match(await passwords.hash(PASSWORD), /^\$argon2id\$/)
+})
+
 /** The time that all threads of this process were busy, in microseconds: others on this machine do not change it. The least of three. */
 async function cpuTimeOf (run: () => Promise<unknown>): Promise<number> {
   const times = []
@@ -241,21 +252,3 @@ function spin (milliseconds: number) {
     if (user + system > milliseconds * 1000) return
   }
 }
-
-t.test('A password that no thread starts for is not hashed, and the next one is', async (t) => {
-  const { Worker } = workerThreads
-  t.teardown(() => { workerThreads.Worker = Worker })
-  const { lines, logger } = createLog()
-  const { passwords } = await build(t, { env: { ARGON2_THREADS: '5' }, logger }) // as many as no other test has, so that none is there already
-
-  workerThreads.Worker = class extends Worker {
-    constructor () {
-      super('throw new Error("no memory")', { eval: true })
-    }
-  }
-  await t.rejects(passwords.hash(PASSWORD), { message: 'Terminating worker thread' })
-  assertList(t, lines.filter(({ level }) => level === 50), [{ msg: /thread for hashing could not start/, err: { message: 'no memory' } }])
-  workerThreads.Worker = Worker
-
-  t.match(await passwords.hash(PASSWORD), /^\$argon2id\$/)
-})
