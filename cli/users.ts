@@ -1,5 +1,5 @@
 import { Ajv } from 'ajv'
-import { Type } from '#type'
+import { Type } from 'typebox'
 import { Registration } from '../routes/auth/schemas.ts'
 import { Role } from '../routes/schemas.ts'
 import { askForPassword } from './password.ts'

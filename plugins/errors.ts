@@ -1,4 +1,4 @@
-import { STATUS_CODES as HTTP_STATUS } from '#http'
+import { STATUS_CODES as HTTP_STATUS } from 'node:http'
 import sensible from '@fastify/sensible'
 import fp from 'fastify-plugin'
 import { catalogue, problemBody } from './problem.ts'

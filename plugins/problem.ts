@@ -1,6 +1,6 @@
-import { STATUS_CODES } from '#http'
+import { STATUS_CODES } from 'node:http'
 import fp from 'fastify-plugin'
-import { Type } from '#type'
+import { Type } from 'typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Static } from 'typebox'
 

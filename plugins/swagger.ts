@@ -1,4 +1,4 @@
-import { STATUS_CODES } from '#http'
+import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import manifest from '../package.json' with { type: 'json' }
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const Cursor = Type.String({ pattern: '^\\d{1,15}$', examples: ['0'] })

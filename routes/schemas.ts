@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import type { Static } from 'typebox'
 
 /** No control characters and no halves of characters. */

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const StatusListParams = Type.Object({ list: Type.String({ pattern: '^[\\w-]{12}$', examples: ['Zk3vR0aTqW4m'] }) })

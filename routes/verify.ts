@@ -1,5 +1,5 @@
-import { METHODS } from '#http'
-import { Type } from '#type'
+import { METHODS } from 'node:http'
+import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, RouteOptions, onRequestHookHandler } from 'fastify'
 import type { Static } from 'typebox'

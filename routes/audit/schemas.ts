@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import { Id, Timestamp } from '../schemas.ts'
 import type { Static } from 'typebox'
 

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import { DisplayName, Email, Id, IdParams, PRINTABLE, Password, Timestamp, User, Username } from '../schemas.ts'
 import type { Static } from 'typebox'
 

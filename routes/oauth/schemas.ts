@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 
 /** RFC 7662, section 2.1, and RFC 7009, section 2.1. Parameters that are not known are ignored, as RFC 6749 wants it. */
 export const TokenRequest = Type.Object({

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import { AuditEvent, toAuditEvent } from '../audit/schemas.ts'
 import { Role } from '../schemas.ts'
 import type { Static } from 'typebox'

@@ -1,4 +1,4 @@
-import { Type } from '#type'
+import { Type } from 'typebox'
 import { DisplayName, Email, IdParams, Role, User, Username } from '../schemas.ts'
 
 export { NoContent, User, toUser } from '../schemas.ts'
