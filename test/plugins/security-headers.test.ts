@@ -1,5 +1,9 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import helmet from 'helmet'
 import t from 'tap'
 import { build, signUp } from '../helper.ts'
+import type { AddressInfo } from 'node:net'
 
 const APP = 'https://app.example.com'
 const EVIL = 'https://evil.example.com'
@@ -34,6 +38,22 @@ t.test('Every answer', async (t) => {
       })
     })
   }
+
+  t.test('has the headers that helmet sets', async (t) => {
+    const setHeaders = helmet({
+      contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] } },
+      xFrameOptions: { action: 'deny' }
+    })
+    const reference = createServer((request, response) => setHeaders(request, response, () => response.end())).listen(0, '127.0.0.1')
+    t.teardown(() => reference.close())
+    await once(reference, 'listening')
+    const { port } = reference.address() as AddressInfo // it listens on a port
+    const { headers } = await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } })
+    const fromHelmet = [...headers].filter(([name]) => !['connection', 'content-length', 'date'].includes(name))
+
+    t.ok(fromHelmet.length > 10)
+    t.match((await server.inject({ url: '/secret' })).headers, Object.fromEntries(fromHelmet))
+  })
 
   t.test('tells nothing of what it was made with', async (t) => {
     const { headers } = await server.inject({ url: '/' })
