@@ -8,13 +8,13 @@ import type { SigningKey } from './keys.ts'
 /** Half a second of work or less: what would have to wait for more is told to come back. */
 const MOST_CHECKS = 4096
 
-const NUMBER_BYTES = 32 // of each of the two that make an ES256 signature
-/** RFC 7518, section 3.5: the salt is as long as the hash. */
-const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-
-const DER_SEQUENCE = 0x30
-const DER_INTEGER = 0x02
-const DER_NUMBER_AT = 4 // behind two types and two lengths
+/** How Node signs and checks, by the algorithm of RFC 7518 or RFC 8037. A PS256 salt is as long as the hash; an ES256 signature is two numbers, not DER. */
+const ALGORITHMS = {
+  ES256: { digest: 'sha256', dsaEncoding: 'ieee-p1363' },
+  RS256: { digest: 'sha256' },
+  PS256: { digest: 'sha256', padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST },
+  EdDSA: { digest: null }
+} as const
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -43,7 +43,7 @@ interface Scheme {
 }
 
 /** With a callback Node checks in a thread of its pool, and the event loop goes on with other requests. */
-const verifyApart = promisify<string | null, Buffer, KeyObject | VerifyKeyObjectInput, Buffer, boolean>(verify)
+const verifyApart = promisify<string | null, Buffer, VerifyKeyObjectInput, Buffer, boolean>(verify)
 
 /** The one place that signs with the service's keys, and knows their signatures. */
 const signatures: FastifyPluginAsync = async (fastify) => {
@@ -108,24 +108,11 @@ function encoded (value: object): string {
 
 function schemeOf ({ algorithm, privateKey, publicKey }: SigningKey): Scheme {
   if (algorithm === 'HS256') return secretScheme(createSecretKey(privateKey, 'utf8'))
-  const [own, known] = [createPrivateKey(privateKey), createPublicKey(publicKey)]
-  switch (algorithm) {
-    case 'ES256': return {
-      make: (content) => numbersOf(sign('sha256', content, own)),
-      fits: (content, signature) => signature.length === 2 * NUMBER_BYTES && verifyApart('sha256', content, known, derOf(signature))
-    }
-    case 'EdDSA': return {
-      make: (content) => sign(null, content, own),
-      fits: (content, signature) => verifyApart(null, content, known, signature)
-    }
-    case 'RS256': return {
-      make: (content) => sign('sha256', content, own),
-      fits: (content, signature) => verifyApart('sha256', content, known, signature)
-    }
-    case 'PS256': return {
-      make: (content) => sign('sha256', content, { key: own, ...PSS }),
-      fits: (content, signature) => verifyApart('sha256', content, { key: known, ...PSS }, signature)
-    }
+  const { digest, ...options } = ALGORITHMS[algorithm]
+  const [own, known] = [{ key: createPrivateKey(privateKey), ...options }, { key: createPublicKey(publicKey), ...options }]
+  return {
+    make: (content) => sign(digest, content, own),
+    fits: (content, signature) => verifyApart(digest, content, known, signature)
   }
 }
 
@@ -138,34 +125,6 @@ function secretScheme (secret: KeyObject): Scheme {
       return signature.length === expected.length && timingSafeEqual(signature, expected)
     }
   }
-}
-
-/**
- * An ES256 signature, which is two numbers in a JWS (RFC 7518, section 3.4), from OpenSSL's DER (RFC 3279, section 2.2.3).
- * Node can do that, and the way back (`dsaEncoding`), but at the price of another key for each signature, made in the event loop.
- */
-function numbersOf (der: Buffer): Buffer {
-  const numbers = Buffer.alloc(2 * NUMBER_BYTES)
-  const middle = DER_NUMBER_AT + der[DER_NUMBER_AT - 1]! // the first begins there, behind its length
-  for (const [i, number] of [der.subarray(DER_NUMBER_AT, middle), der.subarray(middle + 2)].entries()) {
-    const significant = number.subarray(-NUMBER_BYTES) // without the zero that keeps it from being negative
-    significant.copy(numbers, (i + 1) * NUMBER_BYTES - significant.length)
-  }
-  return numbers
-}
-
-/** The way back. */
-function derOf (signature: Buffer): Buffer {
-  const numbers = Buffer.concat([derNumber(signature.subarray(0, NUMBER_BYTES)), derNumber(signature.subarray(NUMBER_BYTES))])
-  return Buffer.concat([Buffer.of(DER_SEQUENCE, numbers.length), numbers])
-}
-
-/** Without zeros in front, save one where the first bit would make it negative. */
-function derNumber (number: Buffer): Buffer {
-  const first = number.findIndex((byte) => byte !== 0)
-  const significant = number.subarray(first) // of nothing but zeros the last
-  const sign = Buffer.alloc(significant[0]! >> 7) // there are NUMBER_BYTES of them
-  return Buffer.concat([Buffer.of(DER_INTEGER, sign.length + significant.length), sign, significant])
 }
 
 /** Undefined for what is no JSON: only whoever has a key can send that. */
