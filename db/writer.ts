@@ -1,7 +1,4 @@
-import { performance } from 'node:perf_hooks'
 import type { Database } from 'better-sqlite3'
-
-const { nodeTiming } = performance
 
 const PATIENCE_MILLISECONDS = 1000
 const RETRY_MILLISECONDS = 10
@@ -34,7 +31,7 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
 
   const dataVersion = client.prepare<[], number>('pragma data_version').pluck()
   let othersRevision = 0
-  let lastTurn = -1
+  let isAskedThisTurn = false
 
   const runAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
     const value = deed.run()
@@ -119,13 +116,15 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
 
     /**
      * A number that grows whenever something was written: by this process, which counts its commits, or by another. SQLite
-     * says that of others (`data_version`), and is asked once in each turn of the event loop: their news can reach a
-     * request only in a later one.
+     * tells of others (`data_version`), and is asked once in each turn of the event loop: their news can reach a request
+     * only in a later one.
      */
     revision () {
-      const { loopCount: turn } = nodeTiming.uvMetricsInfo
-      if (turn !== lastTurn) othersRevision = dataVersion.get()!
-      lastTurn = turn
+      if (!isAskedThisTurn) {
+        othersRevision = dataVersion.get()!
+        isAskedThisTurn = true
+        setImmediate(() => { isAskedThisTurn = false })
+      }
       return commits + othersRevision
     }
   }

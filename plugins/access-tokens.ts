@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
+import { LruMap } from 'toad-cache'
 import type { FastifyError, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Note, Session } from './db.ts'
 
 const TYPE = 'at+jwt'
 const JTI_BYTES = 16
-const JTIS_AT_ONCE = 256
 const MOST_REMEMBERED = 16_384
-const ENDING_LENGTH = 22 // 132 bits of a signature
 const CLOCK_SKEW_SECONDS = 60
 const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
@@ -37,9 +36,8 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { payload: AccessTokenClaims, user: AccessTokenClaims }
 }
 
-/** A token whose signature was checked: one object, because each more is felt. */
+/** A token whose signature was checked. */
 interface Verified {
-  token: string
   claims: AccessTokenClaims
   kid: string
   /** The revision of the blocklist at which the token was not on it. */
@@ -68,8 +66,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   const { blocklist, config: { audience, clientId, issuer, sessionMaxAgeSeconds }, db, keys, now, problem, signatures } = fastify
 
   const { sign, open } = signatures(TYPE)
-  const newId = randomIds()
-  const remembered = recently(MOST_REMEMBERED)
+  const remembered = new LruMap<Verified>(MOST_REMEMBERED) // by the whole token: another spelling is another token
 
   /** Checks all but what may change: that is checked at every use, by the service's own clock. */
   async function signed (token: string): Promise<Verified> {
@@ -78,7 +75,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     const { claims, kid } = opened
     if (!areComplete(claims) || !isAsWritten(claims, token) || !isOurs(claims) || !isPlausible(claims)) throw problem('invalid_token')
     Object.freeze(claims.roles)
-    return { token, claims: Object.freeze(claims), kid }
+    return { claims: Object.freeze(claims), kid }
   }
 
   function isOurs ({ iss, aud }: AccessTokenClaims): boolean {
@@ -108,7 +105,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   async function verifyNew (token: string): Promise<AccessTokenClaims> {
     const verified = await signed(token)
     const claims = stillGood(verified)
-    remembered.add(verified)
+    remembered.set(token, verified) // only what was verified: nobody without a key of ours can evict it
     return claims
   }
 
@@ -149,7 +146,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
       client_id: clientId,
       iat: Math.floor(now() / 1000),
       exp: session.accessExpiresAt / 1000,
-      jti: newId(),
+      jti: randomBytes(JTI_BYTES).toString('base64url'),
       sid: session.id,
       roles: session.roles,
       auth_time: Math.floor(session.createdAt / 1000),
@@ -177,17 +174,6 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   }
 }
 
-/** Makes random ids of 128 bits. Asking for the bytes of one takes as long as for those of many. */
-function randomIds () {
-  let bytes = Buffer.alloc(0)
-  let used = 0
-  return (): string => {
-    if (used === bytes.length) [bytes, used] = [randomBytes(JTI_BYTES * JTIS_AT_ONCE), 0]
-    used += JTI_BYTES
-    return bytes.toString('base64url', used - JTI_BYTES, used)
-  }
-}
-
 /** Whether claims that carry our signature are all that they should be. */
 function areComplete (claims: unknown): claims is AccessTokenClaims {
   const { sub, client_id: clientId, jti, sid, iat, exp, auth_time: authTime, nbf, roles, status } = Object(claims) as Record<string, unknown> // what is no object has none of them
@@ -200,38 +186,6 @@ function areComplete (claims: unknown): claims is AccessTokenClaims {
 /** Whether a token has its claims in the one way in which they are written here. A name that stands there twice would say one thing to us, and another to somebody else. */
 function isAsWritten (claims: AccessTokenClaims, token: string): boolean {
   return token.split('.')[1] === Buffer.from(JSON.stringify(claims)).toString('base64url')
-}
-
-/**
- * Remembers at least the `most` last added tokens, and on at most twice as many. They are found by
- * their last characters, which are of the signature, and compared whole: hashing a whole token would take a
- * microsecond, and another spelling of one is another token. Only what was verified is added, so nobody without a
- * key of ours can evict it.
- */
-function recently (most: number) {
-  let young = new Map<string, Verified>()
-  let old = new Map<string, Verified>()
-
-  function keep (ending: string, verified: Verified) {
-    if (young.size >= most) [young, old] = [new Map(), young]
-    young.set(ending, verified)
-  }
-
-  return {
-    add (verified: Verified) {
-      keep(verified.token.slice(-ENDING_LENGTH), verified)
-    },
-
-    get (token: string): Verified | undefined {
-      const ending = token.slice(-ENDING_LENGTH)
-      let verified = young.get(ending)
-      if (!verified) {
-        verified = old.get(ending)
-        if (verified) keep(ending, verified)
-      }
-      return verified?.token === token ? verified : undefined
-    }
-  }
 }
 
 export default fp(accessTokens, { name: 'access-tokens', dependencies: ['blocklist', 'clock', 'config', 'db', 'keys', 'problem', 'signatures'] })
