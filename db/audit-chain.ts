@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
+import { desc, getTableColumns, sql } from './drizzle.ts'
+import { auditAnchor, auditEvents } from './schema.ts'
 import type { Connection } from './index.ts'
-import type { auditEvents } from './schema.ts'
 import type { Write } from './writer.ts'
 
 export type AuditEvent = typeof auditEvents.$inferSelect
@@ -38,19 +39,21 @@ export function noting (connection: Connection, write: Write): NotedWrite {
 
 /**
  * Writes an event after the last one, inside a deed: the write lock is held, so no process can come between reading
- * the last hash and writing the next. Without Drizzle, because every refresh pays for it.
+ * the last hash and writing the next.
  */
-function appending ({ $client: client }: Connection) {
-  const last = client.prepare<[], [sequence: number, hash: Buffer]>('select sequence, hash from audit_events order by sequence desc limit 1').raw()
-  const anchor = client.prepare<[], [sequence: number, hash: Buffer]>('select sequence, hash from audit_anchor').raw()
-  const insert = client.prepare(`insert into audit_events
-    (sequence, at, event, outcome, actor_kind, actor_id, subject, session, target, ip, user_agent, request_id, details, hash)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+function appending (connection: Connection) {
+  const { sequence, hash } = auditEvents
+  const last = connection.select({ sequence, hash }).from(auditEvents).orderBy(desc(sequence)).limit(1).prepare()
+  const anchor = connection.select({ sequence: auditAnchor.sequence, hash: auditAnchor.hash }).from(auditAnchor).prepare()
+  const columns = Object.keys(getTableColumns(auditEvents))
+  const values = Object.fromEntries(columns.map((name) => [name, sql.placeholder(name)])) as Record<keyof AuditEvent, ReturnType<typeof sql.placeholder>> // an event is these columns
+  const insert = connection.insert(auditEvents).values(values).prepare()
+  const absent = Object.fromEntries(columns.map((name) => [name, null]))
 
   return (event: NewAuditEvent) => {
-    const [sequence, previous] = last.get() ?? anchor.get()! // the migration made it, and a trigger keeps it
-    const members = membersOf({ ...event, sequence: sequence + 1 })
-    insert.run(...members, digest(previous, members))
+    const previous = last.get() ?? anchor.get()! // the migration made it, and a trigger keeps it
+    const next = { ...event, sequence: previous.sequence + 1 }
+    insert.run({ ...absent, ...next, hash: digest(previous.hash, membersOf(next)) })
   }
 }
 

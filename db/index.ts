@@ -1,11 +1,9 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { emitWarning } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import Client from 'better-sqlite3'
 import { auditRepository } from './audit.ts'
 import { noting } from './audit-chain.ts'
-import { createCheckpoints } from './checkpoints.ts'
 import { clientsRepository } from './clients.ts'
 import { drizzle, readMigrationFiles } from './drizzle.ts'
 import { guessesRepository } from './guesses.ts'
@@ -22,7 +20,6 @@ import { createWriter } from './writer.ts'
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('migrations', import.meta.url))
 const OPENING_TIMEOUT_MILLISECONDS = 5000 // another process may be migrating
 const BUSY_TIMEOUT_MILLISECONDS = 5 // blocks the event loop, so it is short; the writer waits longer without blocking
-const LONGEST_WAL_PAGES = 4000 // from there on the event loop does what the thread for checkpoints has not done
 
 export type Connection = ReturnType<typeof connect>['connection']
 export type Database = Awaited<ReturnType<typeof openDatabase>>
@@ -35,20 +32,18 @@ export function fileOf (url: string): string | undefined {
 
 /**
  * Opens the database, making it (folder 0700, file 0600) when it is not there, and brings its schema up to date.
- * Gives the repositories; `close` lets go of the file. `onCheckpointError` is told of a checkpoint that failed in its thread.
+ * Gives the repositories; `close` lets go of the file.
  * @throws SqliteError, or the system's error when the file cannot be made or opened
  */
-export async function openDatabase (url: string, onCheckpointError: (error: Error) => void = emitWarning) {
+export async function openDatabase (url: string) {
   const file = fileOf(url)
   if (file) prepareFile(file)
   const assertInPlace = inPlaceCheck(file) // from before the opening on: `restore` may put another file there meanwhile
   const { client, connection } = connect(file)
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
-  client.pragma(`wal_autocheckpoint = ${LONGEST_WAL_PAGES}`)
 
-  const checkpoints = createCheckpoints(file, onCheckpointError)
-  const { write: writeOnly, writeUnsynced, revision, observeCommits } = createWriter(client, assertInPlace, checkpoints.count)
+  const { write: writeOnly, writeUnsynced, revision, observeCommits } = createWriter(client, assertInPlace)
   const write = noting(connection, writeOnly)
 
   return {
@@ -66,7 +61,6 @@ export async function openDatabase (url: string, onCheckpointError: (error: Erro
     revision,
     observeCommits,
     async close () {
-      await checkpoints.close() // before the last connection, which takes the -wal away
       client.close()
     }
   }

@@ -23,7 +23,7 @@ export type Write = <T>(run: () => T) => Promise<T>
  * While another process holds the write lock the deeds wait without blocking the event loop, for a second at
  * the most. Then they, and all when the commit fails, are rejected with SQLite's own error (`code: 'SQLITE_…'`).
  */
-export function createWriter (client: Database, assertInPlace: () => void, onCommit: (deeds: number) => void) {
+export function createWriter (client: Database, assertInPlace: () => void) {
   let waiting: Deed[] = []
   let waitingSince = 0
   let commits = 0
@@ -72,14 +72,12 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
   function commit () {
     const deeds = waiting
     let answers: Array<() => void>
-    let committed = 0
     try {
       assertInPlace()
       const begun = observe ? performance.now() : 0
       commits++ // before, because whatever fails after it has happened must not hide it
       answers = commitSynced(deeds)
       observe?.(performance.now() - begun, deeds.length)
-      committed = deeds.length
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
@@ -89,7 +87,6 @@ export function createWriter (client: Database, assertInPlace: () => void, onCom
     }
     waiting = []
     for (const answer of answers) answer()
-    onCommit(committed)
   }
 
   const writer = (isSynced: boolean): Write => (run) => new Promise((resolve, reject) => {

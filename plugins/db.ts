@@ -18,8 +18,7 @@ declare module 'fastify' {
 /** Opens the database, and closes it with the server. */
 const db: FastifyPluginAsync = async (fastify) => {
   const { databaseUrl } = fastify.config
-  const onCheckpointError = (err: Error) => fastify.log.error({ err }, 'a checkpoint of the database failed, and will be tried again: nothing is lost')
-  const database = await openDatabase(databaseUrl, onCheckpointError).catch((cause: Error) => {
+  const database = await openDatabase(databaseUrl).catch((cause: Error) => {
     throw Object.assign(new Error(`DATABASE_URL is "${databaseUrl}" but should be a file that can be opened (${cause.message}).`, { cause }), { code: 'wrong_setting' })
   })
   fastify.decorate('db', { ...database, file: fileOf(databaseUrl) })

@@ -15,7 +15,7 @@ function prepare (t: Test) {
   t.teardown(() => { client.close(); other.close() })
   client.pragma('journal_mode = WAL')
   client.exec("create table notes (text text primary key); create trigger fatal before insert on notes when new.text = 'fatal' begin select raise(rollback, 'all of it'); end")
-  const { write, writeUnsynced, revision } = createWriter(client, () => {}, () => {})
+  const { write, writeUnsynced, revision } = createWriter(client, () => {})
   const insert = client.prepare('insert into notes values (?)')
   return {
     client,
