@@ -17,7 +17,7 @@ export default [
   ]),
   boundary(['plugins/**/*.ts'], [
     { regex: '^\\./(?!problem\\.ts$)', allowTypeImports: true, message: 'A plugin reaches other plugins through decorators.' },
-    { regex: '^\\.\\./(?!package\\.json$|workers/rest\\.ts$)', message: 'A plugin reaches the database through fastify.db.' },
+    { regex: '^\\.\\./(?!package\\.json$)', message: 'A plugin reaches the database through fastify.db.' },
     { group: sql, message: 'Only db/ knows SQL.' }
   ]),
   boundary(['plugins/db.ts'], [

@@ -95,7 +95,6 @@ async function addGauges (registry: Registry, { db, now, passwords }: FastifyIns
   add('postern_revocations', 'Revocations that still matter', () => db.revocations.count(now()), 'max')
   add('postern_argon2_running', 'Passwords that are being hashed', () => passwords.load().running, 'sum')
   add('postern_argon2_waiting', 'Passwords that wait for a thread', () => passwords.load().waiting, 'sum')
-  add('postern_argon2_rest', 'How many times as long as it took to hash a password its thread rests afterwards, because the event loop is busy', () => passwords.load().rest, 'max')
 }
 
 /**

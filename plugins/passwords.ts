@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import fp from 'fastify-plugin'
 import { Piscina } from 'piscina'
-import { restWhileBusy } from '../workers/rest.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 const WORKER = fileURLToPath(new URL('../workers/argon2.ts', import.meta.url))
@@ -35,8 +34,8 @@ export interface Passwords {
    * @throws the refusal `busy` when too many hashes wait already
    */
   verify: (passwordHash: string | undefined, password: string, example?: string) => Promise<boolean>
-  /** How many hashes are being computed now, how many wait for a thread, and how many times as long as it took to compute one its thread rests afterwards. */
-  load: () => { running: number, waiting: number, rest: number }
+  /** How many hashes are being computed now, and how many wait for a thread. */
+  load: () => { running: number, waiting: number }
   /** Whether a hash was made with other parameters than those that hold now. */
   isOutdated: (passwordHash: string) => boolean
   /**
@@ -47,8 +46,8 @@ export interface Passwords {
 }
 
 /**
- * Hashes in threads of their own, of the lowest priority, that rest while the event loop is busy, so that a storm of
- * logins slows down neither the checking of tokens nor the file system calls of the process. What waits for a thread is bounded.
+ * Hashes in threads of their own, of the lowest priority, so that a storm of logins slows down neither the checking of
+ * tokens nor the file system calls of the process. What waits for a thread is bounded.
  */
 const passwords: FastifyPluginAsync = async (fastify) => {
   const { config: { argon2: { memoryCost, timeCost, threads, queue }, passwordMinLength }, log, problem } = fastify
@@ -60,7 +59,6 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   }
   pool.on('error', onError)
   fastify.addHook('onClose', async () => { pool.off('error', onError) })
-  const { rest, adapt } = restWhileBusy()
 
   // Costs what a real one costs, so that the time of an answer does not tell who has an account.
   const decoy = `${parameters}${unpadded(SALT_BYTES)}$${unpadded(TAG_BYTES)}`
@@ -75,10 +73,9 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     assertRoom()
     asked++
     try {
-      return await pool.run({ ...task, rest }, { name })
+      return await pool.run(task, { name })
     } finally {
       asked--
-      adapt()
     }
   }
 
@@ -95,9 +92,8 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     },
 
     load () {
-      adapt()
       const running = Math.min(asked, threads)
-      return { running, waiting: asked - running, rest: Atomics.load(rest, 0) }
+      return { running, waiting: asked - running }
     },
 
     isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
@@ -126,12 +122,9 @@ function poolOf (threads: number): Piscina {
     env: {}, // nor are NODE_OPTIONS, for the same reason, nor secrets
     minThreads: 0,
     maxThreads: threads,
-    concurrentTasksPerWorker: 2, // the second waits at the thread, which need not wait for the event loop between the two
-    loadBalancer: (_task, workers) => workers.find(({ currentUsage }) => currentUsage === 0) ?? // and only when no other could be idle
-      (workers.length === threads ? workers.find(({ currentUsage }) => currentUsage === 1) : undefined) ?? null,
     idleTimeout: IDLE_MILLISECONDS,
     niceIncrement: LOWEST_PRIORITY,
-    stricterFIFO: true // else what no thread takes at once goes to the end of the queue
+    stricterFIFO: true // else a task that finds no thread goes to the end of the queue
   })
   pools.set(threads, pool)
   return pool

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { rested } from '../../workers/rest.ts'
 import { assertList, breakThreads, build, createLog } from '../helper.ts'
 
 const PASSWORD = 'seven yellow umbrellas'
@@ -135,47 +134,6 @@ t.test('A storm of logins', async (t) => {
 
     t.same(answered, each)
   })
-
-  t.test('makes way while the event loop is busy, and no longer', async (t) => {
-    const { passwords } = await build(t, { env: { ARGON2_MEMORY_KIB: '16384' } })
-    const hashedUntil = async (rest: number) => {
-      for (let i = 0; i < 1000 && passwords.load().rest !== rest; i++) await passwords.hash(PASSWORD)
-      return passwords.load().rest
-    }
-    const one = await cpuTimeOf(() => passwords.hash(PASSWORD)) / 1000
-
-    const quieten = keepBusy()
-    const whileBusy = await hashedUntil(8)
-    const begun = performance.now()
-    for (let i = 0; i < 10; i++) await passwords.hash(PASSWORD)
-    const tenTook = performance.now() - begun
-    const most = passwords.load().rest
-    quieten()
-
-    t.equal(whileBusy, 8)
-    t.equal(most, 8)
-    t.ok(tenTook > 10 * 2 * one, `ten took ${tenTook} ms, where one takes ${one} ms`)
-    t.equal(await hashedUntil(0), 0)
-  })
-
-  t.test('makes way in threads that rest for as many times as long as they worked', async (t) => {
-    const rest = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)).fill(3)
-    const begun = performance.now()
-
-    await rested(rest, () => spin(20))
-    const order = await Promise.all(['first', 'second'].map((name) => rested(rest, () => {
-      spin(1)
-      return [name, performance.now() - begun] as const
-    })))
-
-    const [[, first], [, second]] = order as [readonly [string, number], readonly [string, number]]
-    t.ok(first > 20 + 3 * 20, `${first} ms`)
-    t.ok(second > first + 2, `${second - first} ms`)
-    rest.fill(1_000_000)
-    await rested(rest, () => spin(1))
-    t.equal(await rested(rest, () => 'not after an hour'), 'not after an hour')
-    await t.rejects(rested(rest, () => { throw new Error('what the work threw') }), { message: 'what the work threw' })
-  })
 })
 
 t.test('The policy', async (t) => {
@@ -231,24 +189,4 @@ async function cpuTimeOf (run: () => Promise<unknown>): Promise<number> {
     times.push(user + system)
   }
   return Math.min(...times)
-}
-
-/** Keeps the event loop busy until the function that it gives is called. */
-function keepBusy (): () => void {
-  let isOver = false
-  function again () {
-    spin(5)
-    if (!isOver) setImmediate(again)
-  }
-  again()
-  return () => { isOver = true }
-}
-
-/** Uses the processor for some milliseconds of its time. */
-function spin (milliseconds: number) {
-  const before = process.threadCpuUsage()
-  for (;;) {
-    const { user, system } = process.threadCpuUsage(before)
-    if (user + system > milliseconds * 1000) return
-  }
 }
