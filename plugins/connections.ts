@@ -1,14 +1,13 @@
 import fp from 'fastify-plugin'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyPluginAsync } from 'fastify'
 
 const ROOM_INTERVAL_MILLISECONDS = 1000
-const MOST_WAITING = 8
-const NO_MORE_HTTP = 2 // how Node itself tells its parser to stop, after an Upgrade
 
 /**
  * Bounds what clients can make the service hold: how many connections there are, and how many requests wait on one of
- * them for the answers before theirs. Who reads no answers could otherwise fill the memory with them.
+ * them. A connection on which answers are waiting for the answer before theirs is not read until they are written.
  */
 const connections: FastifyPluginAsync = async (fastify) => {
   const { config: { maxConnections }, log, problem, server } = fastify
@@ -35,23 +34,19 @@ const connections: FastifyPluginAsync = async (fastify) => {
 
   fastify.addHook('onRequest', ({ raw: { socket } }, { raw: response }, done) => {
     if (socket.writableEnded) return // refused already: nothing that it asks for may happen
-    if (response.socket) return done() // no answer is before this one
-
-    const ahead = waiting.get(socket) ?? 0
-    if (ahead >= MOST_WAITING) return hangUp(socket)
-    waiting.set(socket, ahead + 1)
-    response.once('close', () => waiting.set(socket, waiting.get(socket)! - 1)) // it was set above
+    if (!response.socket) pauseUntilClosed(socket, response) // an answer before this one is still to be written
     done()
   })
-}
 
-/**
- * Ends a connection, and reads no more requests from it: up to two thousand of them can be there already, in one piece.
- * Node has no documented way to leave them unread. Where it changes, each is made a request once more, and not answered either.
- */
-function hangUp (socket: Socket & { parser?: { onIncoming: () => number } }) {
-  if (socket.parser) socket.parser.onIncoming = () => NO_MORE_HTTP
-  socket.destroy()
+  function pauseUntilClosed (socket: Socket, response: ServerResponse) {
+    waiting.set(socket, (waiting.get(socket) ?? 0) + 1)
+    socket.pause()
+    response.once('close', () => {
+      const left = waiting.get(socket)! - 1 // it was set above
+      waiting.set(socket, left)
+      if (left === 0) socket.resume()
+    })
+  }
 }
 
 export default fp(connections, { name: 'connections', dependencies: ['config', 'errors', 'problem', 'request-id', 'security-headers'] })
