@@ -15,4 +15,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
   CMD ["node", "--eval", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # As `npm start` does, without npm between the service and the signals.
-CMD ["node", "--expose-gc", "--import", "./check-node.js", "server.ts"]
+CMD ["node", "--expose-gc", "--import", "./server/check-node.js", "server/index.ts"]

@@ -1,4 +1,4 @@
-/** What is asked of a process alone, without HTTP: how often a second `run` gets done here. */
+/** Measures calls of `run` per second in this process, without HTTP. */
 export function alone (run: () => void, seconds = 0.2): { rate: number } {
   const startedAt = performance.now()
   let count = 0

@@ -1,15 +1,15 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import Client from 'better-sqlite3'
 
-/** A P-256 key pair as a service has it: read. One that was just made signs and checks more slowly. */
+/** A P-256 key pair, read from PEM as the service reads it: a pair that was just generated signs and verifies more slowly. */
 export function readKeyPair () {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
   return { privateKey: createPrivateKey(privateKey), publicKey: createPublicKey(publicKey) }
 }
 
 /**
- * A database of sessions that are nothing but a generation: `advance` commits one more of each, as durably as the service
- * does. They stand in the order of their ids, as those that seed.ts writes for the service, and not in that in which they are asked for.
+ * A database of sessions that consist of a generation only. `advance` increments each and commits, as durably as the
+ * service does. The rows are sorted by id, as seed.ts sorts those of the service, and not in the order of the requests.
  */
 export function bareSessions (file: string, ids: string[]) {
   const client = new Client(file)

@@ -10,7 +10,7 @@ const FOLLOWERS = 1000
 const LOGOUTS_A_ROUND = 20
 const PAUSE_MILLISECONDS = 50
 
-/** Whether those who follow revocations hold up those who make them. */
+/** The delay that followers of the revocation feed add to a logout. */
 export default async function feed () {
   const alone = await withSessions()
   const followed = await withSessions()
@@ -20,7 +20,7 @@ export default async function feed () {
 
   const { without, withFollowers } = await interleaved({ without: alone.logOut, withFollowers: followed.logOut })
   followers.postMessage('count')
-  const [told] = await once(followers, 'message') as [number]
+  const [received] = await once(followers, 'message') as [number]
   await followers.terminate()
   await Promise.all([alone.service.stop(), followed.service.stop()])
 
@@ -29,18 +29,18 @@ export default async function feed () {
     figureOf('logout with 1,000 followers, median (ms)', withFollowers.map(median)),
     figureOf('how much later that is (ms)', withFollowers.map((values, i) => median(values) - median(without[i]!)), '≤ 5'),
     figureOf('its slowest logout (ms)', withFollowers.map((values) => Math.max(...values))),
-    figureOf('share of what the followers should have been told', [told / (followed.count() * FOLLOWERS)])
+    figureOf('share of what the followers should have been told', [received / (followed.count() * FOLLOWERS)])
   ]
 }
 
 async function withSessions () {
   const { folder, sample } = await seed({ users: 1000, sampled: 1000 })
-  const secret = await onDatabase(folder, ({ clients }) => clients.create('followers'))
+  const secret = await onDatabase(folder, ({ apiClients }) => apiClients.create('followers'))
   const service = await startService({ folder })
   let count = 0
 
   const next = () => {
-    const { accessToken } = sample[count++] as Seeded // there are more than are logged out
+    const { accessToken } = sample[count++] as Seeded // the sample is larger than the number of logouts
     return request('POST', '/auth/logout', { authorization: `Bearer ${accessToken}` })
   }
 

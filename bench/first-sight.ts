@@ -4,20 +4,20 @@ import { MANY_ROUNDS, alone, figureOf, interleaved, rates, startService } from '
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
-const TOO_MANY_TO_REMEMBER = 50_000
+const MORE_THAN_THE_CACHE = 50_000
 const SIGNED_BYTES = 600
 
-/** Tokens that nobody remembers, against what one must cost: a request and the check of a signature. */
+/** Tokens that are not in the cache, compared with their least cost: a request and a signature check. */
 export default async function firstSight () {
-  const { folder, sample } = await seed({ users: TOO_MANY_TO_REMEMBER, sampled: TOO_MANY_TO_REMEMBER })
+  const { folder, sample } = await seed({ users: MORE_THAN_THE_CACHE, sampled: MORE_THAN_THE_CACHE })
   const tokens = sample.map(({ accessToken }) => accessToken)
   const service = await startService({ folder })
 
   const nextOpen = inTurn(requestsWith(tokens, '/health/live'))
-  const nextToken = inTurn([...tokens.keys()]) // one for both routes, so that neither is asked about what the other has just seen
-  const asksOf = (requests: Buffer[]) => () => requests[nextToken()]! // there is one for each token
-  const nextNew = asksOf(requestsWith(tokens, '/verify'))
-  const nextNewSecret = asksOf(requestsWith(tokens, '/secret'))
+  const nextToken = inTurn([...tokens.keys()]) // shared by both routes, so that neither gets a token that the other has just cached
+  const requestsOf = (requests: Buffer[]) => () => requests[nextToken()]! // there is one for each token
+  const nextNew = requestsOf(requestsWith(tokens, '/verify'))
+  const nextNewSecret = requestsOf(requestsWith(tokens, '/secret'))
   const { privateKey, publicKey } = readKeyPair()
   const content = randomBytes(SIGNED_BYTES)
   const signature = sign('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' })

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Fastify from 'fastify'
-import { core, options } from '../app.ts'
+import { options, plugins } from '../app.ts'
 import manifest from '../package.json' with { type: 'json' }
-import { readConfig } from '../plugins/config.ts'
+import { readConfig } from '../plugins/core/config/index.ts'
 import type { FastifyInstance } from 'fastify'
 
 export { alone } from './alone.ts'
@@ -18,8 +18,8 @@ const CLOCK_TICKS_A_SECOND = 100
 const PAGES_A_MIB = 256
 
 /**
- * How often everything is measured, and how often what is measured a fifth of a second at a time: what the machine is
- * worth drifts, and many short moments in turn have more in common than a few long ones.
+ * Rounds of a measurement, and of one that takes a fifth of a second. The speed of the machine drifts, so many short
+ * rounds that alternate compare better than a few long ones.
  */
 export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 export const MANY_ROUNDS = 7 * ROUNDS
@@ -29,19 +29,19 @@ export const PASSWORD = 'seven yellow umbrellas'
 const leftovers: Array<() => void> = []
 process.once('exit', () => { for (const remove of leftovers) remove() })
 
-/** A new folder for a database, which goes when the run ends. */
+/** Makes a folder for a database. It is removed when the run ends. */
 export function newFolder (): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-bench-'))
   leftovers.push(() => rmSync(folder, { recursive: true }))
   return folder
 }
 
-/** Production's settings, save what would end a benchmark: requests and passwords are counted but nearly never refused. */
+/** Production's settings, except for the limits: requests and logins are counted but practically never refused. */
 function environment (folder: string) {
   return { PORT: '0', ISSUER: 'http://127.0.0.1', DATABASE_URL: `file:${join(folder, 'postern.db')}`, RATE_LIMIT_ADDRESS: '1000000/1s', RATE_LIMIT_GUESSES: '1000000/1s', RATE_LIMIT_ACCOUNT: '1000000/1s', RATE_LIMIT_PAIR: '1000000/1s' }
 }
 
-/** Starts a script that says `ready: ` and its address. */
+/** Starts a script that prints `ready: ` and its address. It stays in this session, so that nice values count between the two (see storm.ts). */
 export async function startProcess (args: string[], env: Record<string, string> = {}, readyPath = '/') {
   const startedAt = performance.now()
   const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, NODE_ENV: 'production', ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -60,7 +60,7 @@ export async function startProcess (args: string[], env: Record<string, string> 
     startMilliseconds: performance.now() - startedAt,
     /** Resident memory in MiB. */
     memory: () => (stat()[21] ?? NaN) / PAGES_A_MIB,
-    /** Seconds of processor time that it has used. */
+    /** Processor time used so far, in seconds. */
     cpu: () => ((stat()[11] ?? NaN) + (stat()[12] ?? NaN)) / CLOCK_TICKS_A_SECOND,
     async stop () {
       child.kill()
@@ -69,21 +69,21 @@ export async function startProcess (args: string[], env: Record<string, string> 
   }
 }
 
-/** The service as `npm start` starts it, in a process and a folder of its own. */
+/** Starts the service as `npm start` does, in a process and a folder of its own. */
 export function startService ({ folder = newFolder(), env = {} }: { folder?: string, env?: Record<string, string> } = {}) {
   return startProcess(START_ARGUMENTS, { ...environment(folder), ...env }, '/health/live')
 }
 
-/** Something else to measure beside the service. */
+/** Starts a rival to compare with the service. */
 export function startRival (name: string, env: Record<string, string> = {}) {
   return startProcess([`bench/rivals/${name}.ts`], env)
 }
 
-/** Works on a folder's database with the service's own plugins. */
+/** Runs a function with the service's own plugins on a folder's database. */
 export async function onDatabase<T> (folder: string, run: (core: FastifyInstance) => Promise<T>): Promise<T> {
   const config = readConfig({ ...environment(folder), LOG_LEVEL: 'silent' })
   const instance = Fastify(options(config))
-  await instance.register(core, { config })
+  await instance.register(plugins, { config })
   await instance.ready()
   try {
     return await run(instance)
@@ -97,7 +97,7 @@ export function median (values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN
 }
 
-/** The value below which `share` of those in ascending order lie. */
+/** The value that is greater than `share` of the values. They must be in ascending order. */
 export function percentile (ascending: number[], share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? NaN
 }
@@ -109,8 +109,8 @@ export function shuffled<Item> (items: Item[]): Item[] {
 type Rounds<Variants> = { [Name in keyof Variants]: Array<Variants[Name] extends () => infer Value ? Awaited<Value> : never> }
 
 /**
- * Runs every variant once a round, so that a slow moment of the machine falls on all of them, and in another order each
- * time, so that one that comes back falls on none in particular. The first rounds warm up, and are not counted.
+ * Runs every variant once per round, so that a slow moment of the machine affects all of them. The order is random, so
+ * that a periodic one affects none in particular. The first rounds warm up and are not counted.
  */
 export async function interleaved<Variants extends Record<string, () => unknown>> (variants: Variants, rounds = ROUNDS, warmUps = Math.ceil(rounds * WARM_UP)): Promise<Rounds<Variants>> {
   const names = Object.keys(variants) as Array<keyof Variants> // the keys of what was passed in
@@ -125,8 +125,8 @@ export async function interleaved<Variants extends Record<string, () => unknown>
 }
 
 /**
- * The same with other processes every few rounds, for what compares one with another: two of the same code differ by a
- * tenth to a quarter for as long as they live. A second warms them up.
+ * The same, but starts new processes every few rounds. Use it to compare processes: two of the same code differ by a tenth
+ * to a quarter for as long as they run. A second warms them up.
  */
 export async function inSittings<Variants extends Record<string, () => unknown>> (start: () => Promise<{ variants: Variants, stop: () => Promise<unknown> }>, { sittings = ROUNDS, rounds = 5, warmUps = 5 } = {}): Promise<Rounds<Variants>> {
   const results: Array<Rounds<Variants>> = []
@@ -138,7 +138,7 @@ export async function inSittings<Variants extends Record<string, () => unknown>>
   return results.reduce((all, one) => Object.fromEntries(Object.keys(one).map((name) => [name, [...all[name]!, ...one[name]!]])) as Rounds<Variants>) // they have the same names
 }
 
-/** Each round of one variant against the same round of another. */
+/** Divides each round of one variant by the same round of another. */
 export function ratios<Key extends string> (values: Array<Record<Key, number>>, others: Array<Record<Key, number>>, key: Key): number[] {
   return values.map((value, round) => value[key] / others[round]![key]) // as many as there were rounds
 }
@@ -147,25 +147,25 @@ export function rates (results: Array<{ rate: number }>): number[] {
   return results.map(({ rate }) => rate)
 }
 
-/** Where a figure is drawn: a bar of that name, or a point of a line. */
+/** The place of a figure in a chart: a bar of that name, or a point of a line. */
 export interface Place {
   chart: string
   /** The bar, or the line. */
   name: string
   x?: number
-  /** A bound that nothing on this machine passes, drawn apart. */
+  /** A bound that nothing on this machine can exceed. It has a colour of its own. */
   isLimit?: boolean
 }
 
-/** A row of the table: the median and the spread of what was seen, beside what is to be reached. */
+/** A row of the table: the median and the spread of the values, and the target. */
 export interface Figure {
   figure: string
-  /** How many values there were. */
+  /** The number of values. */
   rounds: number
   median: number
   min: number
   max: number
-  /** Such as "≥ 0.85"; empty for what is only for information. */
+  /** The target, such as "≥ 0.85"; empty for a figure without one. */
   reach: string
   isReached?: boolean
   place?: Place

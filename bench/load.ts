@@ -7,28 +7,28 @@ const STATUS_AT = 'HTTP/1.1 '.length
 const SUCCESS = '2'.charCodeAt(0)
 
 export interface Load {
-  /** The process that is asked. */
+  /** The process under load. */
   of: { url: string, cpu: () => number }
-  /** Gives what is sent next, on whichever connection is free. */
+  /** Returns the next request, for any free connection. */
   next: () => Buffer
   connections?: number
   seconds?: number
 }
 
 export interface Measured {
-  /** Answers a second. */
+  /** Responses per second. */
   rate: number
-  /** How long they took, in milliseconds, the shortest first. */
+  /** Their latencies in milliseconds, in ascending order. */
   latencies: number[]
-  /** Microseconds of processor time that the process used for each. */
+  /** Processor time of the process for each, in microseconds. */
   cost: number
 }
 
 /**
- * Keeps one request under way on each of some keep-alive connections. Throws when an answer is not 2xx.
+ * Keeps one request in flight on each of several keep-alive connections. Throws when a response is not 2xx.
  *
- * It knows just enough of HTTP for that: autocannon takes twice as long for a request, which is as long
- * as the service does, and beside it on two cores it would be half of what is measured.
+ * It supports just enough HTTP for that. autocannon takes twice as long per request: as long as the service itself. On
+ * two cores, half of a measurement would then be autocannon's.
  */
 export async function load ({ of: { url, cpu }, next, connections = 20, seconds = 0.2 }: Load): Promise<Measured> {
   const latencies: number[] = []
@@ -36,12 +36,12 @@ export async function load ({ of: { url, cpu }, next, connections = 20, seconds 
   const startedAt = performance.now()
   const endsAt = startedAt + seconds * 1000
 
-  function answered (milliseconds: number): boolean {
+  function onResponse (milliseconds: number): boolean {
     latencies.push(milliseconds)
     return performance.now() < endsAt
   }
 
-  await Promise.all(Array.from({ length: connections }, () => converse(url, next, answered)))
+  await Promise.all(Array.from({ length: connections }, () => repeatRequests(url, next, onResponse)))
   return {
     rate: latencies.length / (performance.now() - startedAt) * 1000,
     latencies: latencies.sort((a, b) => a - b),
@@ -49,11 +49,11 @@ export async function load ({ of: { url, cpu }, next, connections = 20, seconds 
   }
 }
 
-/** Asks again and again over one connection, for as long as `answered` says so. */
-async function converse (url: string, next: () => Buffer, answered: (milliseconds: number) => boolean) {
+/** Sends requests over one connection until `onResponse` returns false. */
+async function repeatRequests (url: string, next: () => Buffer, onResponse: (milliseconds: number) => boolean) {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname).setNoDelay()
-  let held: Buffer | undefined
+  let received: Buffer | undefined
   let sentAt = 0
 
   function send () {
@@ -62,19 +62,19 @@ async function converse (url: string, next: () => Buffer, answered: (millisecond
   }
 
   socket.on('data', (chunk: Buffer) => {
-    held = held ? Buffer.concat([held, chunk]) : chunk
-    if (!isWhole(held)) return
-    if (held[STATUS_AT] !== SUCCESS) return socket.destroy(new Error(`${url} answered ${held}`))
-    held = undefined
-    if (answered(performance.now() - sentAt)) send()
+    received = received ? Buffer.concat([received, chunk]) : chunk
+    if (!isComplete(received)) return
+    if (received[STATUS_AT] !== SUCCESS) return socket.destroy(new Error(`${url} answered ${received}`))
+    received = undefined
+    if (onResponse(performance.now() - sentAt)) send()
     else socket.destroy()
   })
   send()
   await once(socket, 'close')
 }
 
-/** Whether nothing of an answer is still to come. */
-function isWhole (answer: Buffer): boolean {
+/** True for a complete response. */
+function isComplete (answer: Buffer): boolean {
   const headEnd = answer.indexOf(HEAD_END)
   if (headEnd === -1) return false
   const head = answer.toString('latin1', 0, headEnd + 2)
@@ -83,7 +83,7 @@ function isWhole (answer: Buffer): boolean {
   return !/transfer-encoding: chunked\r/i.test(head) || answer.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)
 }
 
-/** A request as it goes over the wire. */
+/** The bytes of a request. */
 export function request (method: string, path: string, headers: Record<string, string> = {}, body?: object): Buffer {
   const content = body ? JSON.stringify(body) : ''
   const ofBody = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(content)) }
@@ -96,7 +96,7 @@ export function requestsWith (tokens: string[], path: string): Buffer[] {
   return tokens.map((token) => request('GET', path, { authorization: `Bearer ${token}` }))
 }
 
-/** Gives one after the other, and begins anew after the last. */
+/** Returns the items in turn, and starts again after the last. */
 export function inTurn<Item> (items: Item[]): () => Item {
   let count = 0
   return () => items[count++ % items.length]! // there is at least one

@@ -8,7 +8,7 @@ import { seed } from './seed.ts'
 const AT_ONCE = 64
 const SECONDS = 1.5
 
-/** Logins beside what argon2id does alone in as many threads: as many as there are by default, and one for each core. */
+/** Logins, compared with bare argon2id in the same number of threads: the default number, and one per core. */
 export default async function login () {
   const { folder, sample } = await seed({ users: 10_000 })
   const { passwordHash, threads } = await onDatabase(folder, async ({ config, passwords }) => ({ passwordHash: await passwords.hash(PASSWORD), threads: config.argon2.threads }))

@@ -1,6 +1,6 @@
 import type { Figure } from './harness.ts'
 
-// Middle tones, so that they can be read on a light page and on a dark one.
+// Medium tones, readable on light and dark pages.
 const TEXT = '#7a8490'
 const GRID = '#7a849055'
 const COLOURS = ['#2f81f7', '#e8702a', '#2da44e', '#a371f7']
@@ -11,7 +11,7 @@ const RIGHT = 120
 const ROW = 30
 const TOP = 44
 
-/** A bar for each figure, from nothing to its median, with a thin line from the least to the most that was seen. */
+/** A bar for each figure up to its median, with a thin line from its minimum to its maximum. */
 export function bars (title: string, figures: Figure[]): string {
   const most = Math.max(...figures.map(({ max }) => max))
   const scale = (value: number) => LEFT + value / most * (WIDTH - LEFT - RIGHT)
@@ -29,9 +29,9 @@ export function bars (title: string, figures: Figure[]): string {
 }
 
 export interface Axes {
-  /** What the points of x are called. */
+  /** Labels a point of x. */
   label: (x: number) => string
-  /** The lines across; the first is the bottom, the last the top. */
+  /** The horizontal lines, from bottom to top. */
   ticks: number[]
   unit: string
   isLogarithmic?: boolean
@@ -57,7 +57,7 @@ export function lines (title: string, figures: Figure[], { label, ticks, unit, i
       text(left + 12, TOP + 4 + i * 20, name),
       `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.map(({ place, median }) => `${at(scaleX(place?.x ?? 0))},${at(scaleY(median))}`).join(' ')}"/>`,
       ...points.flatMap(({ place, median, min, max }) => {
-        const x = scaleX(place?.x ?? 0) + (i - (names.length - 1) / 2) * 5 // beside each other, where spreads would cover one another
+        const x = scaleX(place?.x ?? 0) + (i - (names.length - 1) / 2) * 5 // side by side, so that spreads do not cover one another
         return [line(x, scaleY(min), x, scaleY(max), colour), `<circle cx="${at(x)}" cy="${at(scaleY(median))}" r="4" fill="${colour}"/>`]
       })
     ]
@@ -73,15 +73,15 @@ export function lines (title: string, figures: Figure[], { label, ticks, unit, i
 function svg (title: string, height: number, parts: string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, 'DejaVu Sans', sans-serif" font-size="13" role="img">`,
-    `<title>${escaped(title)}</title>`,
-    `<text x="10" y="22" font-size="15" font-weight="600" fill="${TEXT}">${escaped(title)}</text>`,
+    `<title>${escapeXml(title)}</title>`,
+    `<text x="10" y="22" font-size="15" font-weight="600" fill="${TEXT}">${escapeXml(title)}</text>`,
     ...parts,
     '</svg>\n'
   ].join('\n')
 }
 
 function text (x: number, y: number, content: string, anchor = 'start'): string {
-  return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}" fill="${TEXT}">${escaped(content)}</text>`
+  return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}" fill="${TEXT}">${escapeXml(content)}</text>`
 }
 
 function line (x1: number, y1: number, x2: number, y2: number, colour: string): string {
@@ -92,6 +92,6 @@ function at (value: number): string {
   return value.toFixed(1)
 }
 
-function escaped (content: string): string {
+function escapeXml (content: string): string {
   return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

@@ -1,4 +1,4 @@
-// A thread that does nothing but argon2id, and says how many verifies a second it got done.
+// A thread that only runs argon2id, and reports its verifies per second.
 import { parentPort, workerData } from 'node:worker_threads'
 import { verifySync } from '@node-rs/argon2'
 import { alone } from './alone.ts'

@@ -6,17 +6,17 @@ import { inTurn, load, request, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 import type { Seeds } from './seed.ts'
 
-/** Long enough for some checkpoints. */
+/** Long enough for several checkpoints. */
 export const REFRESH_SECONDS = 0.5
 
-/** By its next refresh a session's last access token has expired, as it mostly has in life: its row stays as long as it is. */
+/** A session's last access token has expired before its next refresh, as in production, so that its row does not grow. */
 export const REFRESH_SETTINGS = { ACCESS_TOKEN_TTL: '1s' }
 
 const AT_ONCE = 64
 const SESSIONS = 50_000
 const SIGNED_BYTES = 600
 
-/** Refreshes, every one on disk before it is answered, against what one must cost: a request, a signature, and its share of a commit. */
+/** Refreshes, each on disk before its response, compared with their least cost: a request, a signature, and a share of a commit. */
 export default async function refresh () {
   const seeds = await seed({ users: SESSIONS, sampled: SESSIONS, isDue: true })
   const [service, bare] = await Promise.all([startService({ folder: seeds.folder, env: REFRESH_SETTINGS }), startRival('bare-refresh')])
@@ -49,7 +49,7 @@ export default async function refresh () {
   ]
 }
 
-/** Refresh requests, none of them twice: all sessions in their first generation, then all in their second, and so on. */
+/** Refresh requests without repetition: all sessions in their first generation, then all in their second, and so on. */
 export function refreshesOf ({ sample, refreshToken }: Seeds): () => Buffer {
   let count = 0
   return () => {

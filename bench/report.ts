@@ -5,13 +5,13 @@ import type { Figure } from './harness.ts'
 const DOCUMENT = new URL('../docs/performance.md', import.meta.url)
 const PLOTS = new URL('../docs/performance/', import.meta.url)
 
-/** The lines of a document between which a benchmark's table goes. */
+/** A benchmark's table in a document, with the lines around it. */
 const SLOT = /<!-- results: ([\w-]+) -->\n(?:[^]*?\n)??<!-- end -->/g
 
 export interface Machine { node: string, cores: number, cpu: string, loadBefore: number }
 export interface Result { at: string, seconds: number, machine: Machine, figures: Figure[] }
 
-/** What each benchmark measured when it last ran. */
+/** The last results of each benchmark. */
 export type Results = Record<string, Result>
 
 /** Fills the tables of docs/performance.md, and draws its plots. */
@@ -24,13 +24,13 @@ export function report (results: Results) {
   writeFileSync(DOCUMENT, filled)
 
   mkdirSync(PLOTS, { recursive: true })
-  const drawn = (chart: string) => Object.values(results).flatMap(({ figures }) => figures).filter(({ place }) => place?.chart === chart)
+  const figuresOf = (chart: string) => Object.values(results).flatMap(({ figures }) => figures).filter(({ place }) => place?.chart === chart)
   const plots = {
-    routes: bars('Answers a second; grey is what bounds them', drawn('routes')),
-    logins: bars('Logins a second, 64 at once', drawn('logins')),
-    rivals: bars('Good tokens let through a second', drawn('rivals')),
-    latency: lines('How long GET /verify takes', drawn('latency'), { label: (x) => `p${x}`, ticks: [0.1, 1, 10, 100], unit: ' ms', isLogarithmic: true }),
-    growth: lines('Throughput against the same with 100 users, or no revocations', drawn('growth'), { label: (x) => x.toLocaleString('en'), ticks: [0, 0.25, 0.5, 0.75, 1, 1.25], unit: '' })
+    routes: bars('Answers a second; grey is what bounds them', figuresOf('routes')),
+    logins: bars('Logins a second, 64 at once', figuresOf('logins')),
+    rivals: bars('Good tokens let through a second', figuresOf('rivals')),
+    latency: lines('How long GET /verify takes', figuresOf('latency'), { label: (x) => `p${x}`, ticks: [0.1, 1, 10, 100], unit: ' ms', isLogarithmic: true }),
+    growth: lines('Throughput against the same with 100 users, or no revocations', figuresOf('growth'), { label: (x) => x.toLocaleString('en'), ticks: [0, 0.25, 0.5, 0.75, 1, 1.25], unit: '' })
   }
   for (const [name, svg] of Object.entries(plots)) writeFileSync(new URL(`${name}.svg`, PLOTS), svg)
 }

@@ -4,14 +4,14 @@ import { inTurn, load, requestsWith } from './load.ts'
 import { revoke, seed } from './seed.ts'
 
 const COUNTS = [100_000, 1_000_000]
-const TOKENS = 1000 // no longer new after a moment
+const TOKENS = 1000 // few, so that all are cached after a moment
 const SETTLE_MILLISECONDS = 1000
 
-/** What it costs to remember many revocations. */
+/** The cost of many live revocations. */
 export default async function revocations () {
-  const none = await seeded(0)
-  const some: Array<Awaited<ReturnType<typeof seeded>>> = []
-  for (const count of COUNTS) some.push(await seeded(count))
+  const none = await seedRevocations(0)
+  const some: Array<Awaited<ReturnType<typeof seedRevocations>>> = []
+  for (const count of COUNTS) some.push(await seedRevocations(count))
   const most = some.at(-1)!
 
   const starts: Array<Record<'seconds' | 'memory', number>> = []
@@ -38,14 +38,14 @@ export default async function revocations () {
   ]
 }
 
-async function seeded (count: number) {
+async function seedRevocations (count: number) {
   const { folder, sample } = await seed({ users: 10_000 })
   revoke(folder, count)
   return { folder, next: inTurn(requestsWith(sample.slice(0, TOKENS).map(({ accessToken }) => accessToken), '/verify')) }
 }
 
-/** From nothing to the first answer that needs the revocations, and the memory then. */
-async function firstVerify ({ folder, next }: Awaited<ReturnType<typeof seeded>>) {
+/** The time from the start of a service to its first response that needs the revocations, and its memory then. */
+async function firstVerify ({ folder, next }: Awaited<ReturnType<typeof seedRevocations>>) {
   const service = await startService({ folder })
   const { latencies: [milliseconds = NaN] } = await load({ of: service, next, connections: 1, seconds: 0 })
   await sleep(SETTLE_MILLISECONDS)

@@ -5,46 +5,46 @@ import { seed } from './seed.ts'
 import type { Figure } from './harness.ts'
 import type { Measured } from './load.ts'
 
-const TOO_MANY_TO_REMEMBER = 50_000
+const MORE_THAN_THE_CACHE = 50_000
 const LOGINS_AT_ONCE = 64
 const LOGIN_SECONDS = 1
 
 type Process = Awaited<ReturnType<typeof startRival>>
 
-/** What people would use instead, doing the same work in the same moments. */
+/** Alternatives to Postern, which do the same work in the same rounds. */
 export default async function rivals () {
-  const { folder, sample } = await seed({ users: TOO_MANY_TO_REMEMBER, sampled: TOO_MANY_TO_REMEMBER })
+  const { folder, sample } = await seed({ users: MORE_THAN_THE_CACHE, sampled: MORE_THAN_THE_CACHE })
   const tokens = sample.map(({ accessToken }) => accessToken)
   const postern = await startService({ folder })
-  const newcomer = await startService({ folder }) // another, so that its many tokens do not drive out what the first remembers
+  const newcomer = await startService({ folder }) // a second one, so that its many tokens do not evict the first one's cached tokens
   const fastifyJwt = await startRival('fastify-jwt')
   const fastifyJwtCache = await startRival('fastify-jwt', { CACHE: 'on' })
   const express = await startRival('express')
   const betterAuth = await startRival('better-auth')
-  const sessions = await answerOf<Array<{ cookie: string, token: string }>>(betterAuth, '/sessions')
+  const sessions = await fetchJson<Array<{ cookie: string, token: string }>>(betterAuth, '/sessions')
 
-  const asking = (of: Process, requests: Buffer[]) => {
+  const secretLoad = (of: Process, requests: Buffer[]) => {
     const next = inTurn(requests)
     return () => load({ of, next })
   }
-  const signingIn = (of: Process, requests: Buffer[]) => {
+  const loginLoad = (of: Process, requests: Buffer[]) => {
     const next = inTurn(requests)
     return () => load({ of, next, connections: LOGINS_AT_ONCE, seconds: LOGIN_SECONDS })
   }
-  const secretOf = async (of: Process) => asking(of, requestsWith(await answerOf<string[]>(of, '/tokens'), '/secret'))
+  const secretOf = async (of: Process) => secretLoad(of, requestsWith(await fetchJson<string[]>(of, '/tokens'), '/secret'))
 
   const results = await interleaved({
-    known: asking(postern, requestsWith(tokens.slice(0, TOKENS), '/secret')),
-    first: asking(newcomer, requestsWith(tokens, '/secret')),
+    known: secretLoad(postern, requestsWith(tokens.slice(0, TOKENS), '/secret')),
+    first: secretLoad(newcomer, requestsWith(tokens, '/secret')),
     fastifyJwt: await secretOf(fastifyJwt),
     fastifyJwtCache: await secretOf(fastifyJwtCache),
     express: await secretOf(express),
-    betterAuthJwt: asking(betterAuth, requestsWith(sessions.map(({ token }) => token), '/secret')),
-    betterAuthSession: asking(betterAuth, sessions.map(({ cookie }) => request('GET', '/api/auth/get-session', { cookie })))
+    betterAuthJwt: secretLoad(betterAuth, requestsWith(sessions.map(({ token }) => token), '/secret')),
+    betterAuthSession: secretLoad(betterAuth, sessions.map(({ cookie }) => request('GET', '/api/auth/get-session', { cookie })))
   }, MANY_ROUNDS)
   const logins = await interleaved({
-    postern: signingIn(postern, sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD }))),
-    betterAuth: signingIn(betterAuth, [request('POST', '/api/auth/sign-in/email', { origin: 'http://127.0.0.1' }, { email: EMAIL, password: PASSWORD })])
+    postern: loginLoad(postern, sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD }))),
+    betterAuth: loginLoad(betterAuth, [request('POST', '/api/auth/sign-in/email', { origin: 'http://127.0.0.1' }, { email: EMAIL, password: PASSWORD })])
   })
   await Promise.all([postern, newcomer, fastifyJwt, fastifyJwtCache, express, betterAuth].map(({ stop }) => stop()))
 
@@ -65,6 +65,6 @@ export default async function rivals () {
   ].flat()
 }
 
-async function answerOf<T> ({ url }: Process, path: string): Promise<T> {
-  return await (await fetch(url + path)).json() as T // the rival's own script says what it is
+async function fetchJson<T> ({ url }: Process, path: string): Promise<T> {
+  return await (await fetch(url + path)).json() as T // the type is that of the rival's own script
 }

@@ -18,11 +18,11 @@ import type { Results } from './report.ts'
 const RESULTS = new URL('results.json', import.meta.url)
 const benchmarks = { start, secret, 'first-sight': firstSight, storm, login, refresh, revocations, growth, workers, 'status-list': statusList, feed, rivals }
 
-// `npm run bench` runs all of them, `npm run bench -- secret` one; what the others measured before is kept.
+// `npm run bench` runs all of them, `npm run bench -- secret` runs one and keeps the last results of the others.
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks)
 const results: Results = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {}
 
-const [loadBefore = NaN] = loadavg() // later it is our own
+const [loadBefore = NaN] = loadavg() // later it includes our own load
 for (const name of names) {
   const benchmark = (benchmarks as Record<string, typeof start>)[name]
   if (!benchmark) throw new Error(`There is no benchmark "${name}": choose from ${Object.keys(benchmarks).join(', ')}.`)
@@ -41,4 +41,4 @@ for (const name of names) {
 
 writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
 report(results)
-process.exit() // which ends what is still running
+process.exit() // stops all processes that still run

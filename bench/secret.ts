@@ -2,7 +2,7 @@ import { MANY_ROUNDS, figureOf, interleaved, rates, ratios, startRival, startSer
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
-/** What a good token costs: protected routes beside an open one of the same server, and beside what Node and Fastify do alone. */
+/** The cost of a good token: protected routes, compared with an open route of the same server, and with bare Node and Fastify. */
 export default async function secret () {
   const { folder, sample } = await seed({ users: 10_000 })
   const tokens = sample.map(({ accessToken }) => accessToken)
@@ -13,7 +13,7 @@ export default async function secret () {
   const nextSecret = inTurn(requestsWith(tokens, '/secret'))
   const nextVerify = inTurn(requestsWith(tokens, '/verify'))
 
-  for (let known = 0; known < tokens.length;) known += (await load({ of: service, next: nextVerify })).latencies.length // else the first rounds would be of new ones
+  for (let known = 0; known < tokens.length;) known += (await load({ of: service, next: nextVerify })).latencies.length // otherwise the first rounds would measure new tokens
   const { http, fastify, open, secret, verify } = await interleaved({
     http: () => load({ of: node, next: nextOpen }),
     fastify: () => load({ of: framework, next: nextOpen }),

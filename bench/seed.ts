@@ -7,10 +7,10 @@ import type { FastifyInstance } from 'fastify'
 const HOUR_MILLISECONDS = 3_600_000
 const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS
 const ID_BYTES = 16
-const LIST = 'benchmarking' // an id of the length that ids of status lists have
+const LIST = 'benchmarking' // as long as the id of a status list
 const LIST_CAPACITY = 1 << 20
 
-/** What a benchmark knows of a session that is on disk. */
+/** A session in the database, as a benchmark needs it. */
 export interface Seeded {
   sid: string
   username: string
@@ -19,26 +19,26 @@ export interface Seeded {
 
 export interface Seeds {
   folder: string
-  /** Of the sessions, evenly spread over all. */
+  /** Sessions spread evenly over all. */
   sample: Seeded[]
-  /** The refresh token of one generation of a session. */
+  /** Makes the refresh token of a session's generation. */
   refreshToken: FastifyInstance['refreshTokens']['make']
 }
 
 /**
- * A database with so many accounts and sessions, all with the same password. What the service would take hours to hash
- * and store is written past it, in one transaction; the tokens are of its own making, and good for an hour. With `isDue`
- * the database knows of none that is still good, as when the time has come to refresh.
+ * Makes a database with so many accounts and sessions, all with the same password. The service would take hours to hash
+ * and store them, so they are written directly, in one transaction. The service itself makes the tokens; they expire after
+ * an hour. With `isDue` the database says that all access tokens have expired, as when they are due for a refresh.
  */
 export async function seed ({ users, sessions = users, sampled = 10_000, isDue = false }: { users: number, sessions?: number, sampled?: number, isDue?: boolean }): Promise<Seeds> {
   const folder = newFolder()
-  const passwordHash = await onDatabase(folder, ({ passwords }) => passwords.hash(PASSWORD)) // which also makes the tables and the keys
-  const expiresAt = Math.floor(Date.now() / 1000) * 1000 + HOUR_MILLISECONDS // tokens expire on whole seconds
+  const passwordHash = await onDatabase(folder, ({ passwords }) => passwords.hash(PASSWORD)) // this also makes the tables and the keys
+  const expiresAt = Math.floor(Date.now() / 1000) * 1000 + HOUR_MILLISECONDS // tokens expire at whole seconds
   const until = isDue ? expiresAt - 2 * HOUR_MILLISECONDS : expiresAt
   const ids = inFile(folder, (client) => fill(client, users, sessions, passwordHash, until))
 
   return onDatabase(folder, async ({ db, refreshTokens, sessions: { tokens } }) => {
-    async function seeded (sid: string): Promise<Seeded> {
+    async function toSeeded (sid: string): Promise<Seeded> {
       const session = await db.sessions.findById(sid)
       const user = session && await db.users.findById(session.userId)
       if (!session || !user?.username) throw new Error(`No session ${sid} was written.`)
@@ -47,11 +47,11 @@ export async function seed ({ users, sessions = users, sampled = 10_000, isDue =
 
     const step = Math.max(1, Math.floor(sessions / sampled))
     const chosen = ids.filter((_, i) => i % step === 0).slice(0, sampled)
-    return { folder, sample: await Promise.all(shuffled(chosen).map(seeded)), refreshToken: refreshTokens.make }
+    return { folder, sample: await Promise.all(shuffled(chosen).map(toSeeded)), refreshToken: refreshTokens.make }
   })
 }
 
-/** Adds live revocations of sessions that nobody has a token of. */
+/** Adds live revocations of sessions that have no tokens. */
 export function revoke (folder: string, count: number) {
   inFile(folder, (client) => {
     const insert = client.prepare('insert into revocations (kind, revoked_id, until) values (\'sid\', ?, ?)')
@@ -60,7 +60,7 @@ export function revoke (folder: string, count: number) {
   })
 }
 
-/** Makes a status list that is full of tokens, a share of them revoked; gives its id. */
+/** Makes a full status list with so many revoked tokens. Returns its id. */
 export function fillStatusList (folder: string, tokens: number, revoked: number): string {
   return inFile(folder, (client) => {
     addStatusList(client, tokens)
@@ -70,7 +70,7 @@ export function fillStatusList (folder: string, tokens: number, revoked: number)
   })
 }
 
-/** Runs one large transaction while nobody else has the file open. It need not survive a crash. */
+/** Runs one large transaction. Nothing else may have the file open. A crash may lose it. */
 function inFile<T> (folder: string, run: (client: Client.Database) => T): T {
   const client = new Client(join(folder, 'postern.db'))
   try {
@@ -84,7 +84,7 @@ function inFile<T> (folder: string, run: (client: Client.Database) => T): T {
   }
 }
 
-/** Gives the ids of the sessions, whose access tokens expire at `until`. */
+/** Writes users and sessions whose access tokens expire at `until`. Returns the ids of the sessions. */
 function fill (client: Client.Database, users: number, sessions: number, passwordHash: string, until: number): string[] {
   const now = Date.now()
   const insertUser = client.prepare(`insert into users (id, username, username_key, email, password_hash, password_changed_at, roles, disabled, created_at)
@@ -110,7 +110,7 @@ function addStatusList (client: Client.Database, issued: number) {
   client.prepare('insert into status_lists (id, seed, issued, closes_at, retires_at) values (?, ?, ?, ?, ?)').run(LIST, randomBytes(16), issued, tomorrow, tomorrow)
 }
 
-/** Random ids in the order in which an index takes them fastest. */
+/** Random ids in ascending order, the fastest to index. */
 function ascendingIds (count: number): string[] {
   const bytes = randomBytes(ID_BYTES * count)
   return Array.from({ length: count }, (_, i) => bytes.toString('base64url', ID_BYTES * i, ID_BYTES * (i + 1))).sort()

@@ -3,7 +3,7 @@ import { ROUNDS, figureOf, startService } from './harness.ts'
 
 const SETTLE_MILLISECONDS = 2000
 
-/** From nothing to the first 200, and the memory of a service that nobody has asked anything else. */
+/** The time from the start to the first 200, and the memory of an idle service. */
 export default async function start () {
   await (await startService()).stop() // fills the compile cache
 

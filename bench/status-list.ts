@@ -7,7 +7,7 @@ const TOKENS = 1_000_000
 const REVOKED = 1000
 const HOUR_MILLISECONDS = 3_600_000
 
-/** A status list of 1,000,000 tokens, one in a thousand of them revoked: its size, and what it takes to make it anew when one more is. */
+/** A status list of 1,000,000 tokens, one in a thousand revoked: its size, and the cost of making it again after one more revocation. */
 export default async function statusList () {
   const folder = newFolder()
   await onDatabase(folder, async () => {}) // makes the tables and the keys

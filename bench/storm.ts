@@ -6,7 +6,11 @@ const LOGINS_AT_ONCE = 64
 const SECONDS = 3
 const SHARES = [50, 90, 99, 99.9]
 
-/** Whether a storm of logins is felt by those who ask about tokens. */
+/**
+ * The latency of /verify during a storm of logins. Passwords are hashed in threads of nice 19. With sched_autogroup, nice
+ * values count only within a session, so the load generator must run in the service's own: do not start it or the service
+ * with setsid or `detached`.
+ */
 export default async function storm () {
   const { folder, sample } = await seed({ users: 10_000 })
   const service = await startService({ folder })
@@ -25,7 +29,7 @@ export default async function storm () {
       sent = 0
       const over = load({ of: service, next: nextLogin, connections: LOGINS_AT_ONCE, seconds: SECONDS })
       const verified = await verify()
-      const logins = (sent - LOGINS_AT_ONCE) / SECONDS // the last of them are still unanswered, and from here on nothing competes with them
+      const logins = (sent - LOGINS_AT_ONCE) / SECONDS // the last ones have no response yet, and from here on nothing competes with them
       await over
       return { ...verified, logins }
     }

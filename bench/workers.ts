@@ -2,9 +2,9 @@ import { MANY_ROUNDS, figureOf, interleaved, rates, ratios, startService } from 
 import { inTurn, load, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
-const TOKENS = 1000 // no longer new after a moment
+const TOKENS = 1000 // few, so that all are cached after a moment
 
-/** What a second process brings. Here the load shares the processors with it, so this is less than it is worth. */
+/** The gain of a second process. The load generator shares the processors with it here, so the real gain is larger. */
 export default async function workers () {
   const { folder, sample } = await seed({ users: 10_000 })
   const single = await startService({ folder })

@@ -1,48 +1,49 @@
-import { onService, refuse } from './service.ts'
+import { onService, print, refuse } from './tools.ts'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 
 export function addKeys (cli: Command) {
-  const keys = cli.command('keys').description('what tokens are signed with')
+  const keys = cli.command('keys').description('the keys that tokens are signed with')
 
   keys.command('list')
-    .description('every key: its kid, algorithm, when it begins to sign and when it retires')
-    .action(() => onService(async ({ keys }) => {
-      const { kid: current } = keys.current()
-      for (const { kid, algorithm, signsFrom, retiresAt } of keys.all()) {
-        console.log([kid, algorithm, kid === current ? 'signs' : '-', toTime(signsFrom), toTime(retiresAt)].join('\t'))
+    .description('List all keys: kid, algorithm, when it begins to sign and when it retires.')
+    .action(() => onService(async ({ signingKeys }) => {
+      const { kid: current } = signingKeys.current()
+      for (const { kid, algorithm, signsFrom, retiresAt } of signingKeys.all()) {
+        print([kid, algorithm, kid === current ? 'signs' : '-', toTime(signsFrom), toTime(retiresAt)].join('\t'))
       }
     }))
 
   keys.command('rotate')
-    .description('publish a new key, which signs after KEY_PREPUBLISH')
-    .option('--now', 'let it sign at once: verifiers that keep a JWKS refuse its tokens until they fetch it again')
-    .action(({ now: isAtOnce }: { now?: boolean }) => onKeys(async ({ keys, now }) => {
-      console.log(await keys.rotate(isAtOnce ? now() : undefined, 'cli'))
+    .description('Publish a new key, which signs after KEY_PREPUBLISH.')
+    .option('--now', 'sign with it at once; verifiers that cache the JWKS refuse its tokens until they fetch it again')
+    .action(({ now: isAtOnce }: { now?: boolean }) => onKeys(async ({ signingKeys, now }) => {
+      print(await signingKeys.rotate(isAtOnce ? now() : undefined, 'cli'))
     }))
 
-  keys.command('burn')
-    .description('end a leaked key: its tokens are refused at once, everywhere that follows the feed or asks Postern')
+  keys.command('revoke')
+    .alias('burn')
+    .description('Revoke a leaked key. Its tokens are refused at once, by Postern and by whoever follows the revocation feed.')
     .argument('[kid]')
-    .option('--kid <kid>', 'the same, for one with a dash in front')
-    .action((argument: string | undefined, { kid = argument }: { kid?: string }) => onKeys(async ({ keys }) => {
-      if (kid === undefined || !await keys.burn(kid, 'cli')) refuse(`There is no key "${kid ?? ''}".`)
-      console.log('burnt')
+    .option('--kid <kid>', 'the same, for a kid that begins with a dash')
+    .action((argument: string | undefined, { kid = argument }: { kid?: string }) => onKeys(async ({ signingKeys }) => {
+      if (kid === undefined || !await signingKeys.revoke(kid, 'cli')) refuse(`There is no key "${kid ?? ''}".`)
+      print('revoked')
     }))
 
   keys.command('export')
-    .description('the public keys, for gateways that cannot fetch them')
+    .description('Print the public keys, for gateways that cannot fetch them.')
     .option('--pem', 'as PEM instead of a JWK set')
-    .action(({ pem: isPem }: { pem?: boolean }) => onKeys(async ({ keys }) => {
-      if (isPem) for (const { publicKey } of keys.all()) console.log(publicKey.trimEnd())
-      else console.log(JSON.stringify(keys.jwks(), null, 2))
+    .action(({ pem: isPem }: { pem?: boolean }) => onKeys(async ({ signingKeys }) => {
+      if (isPem) for (const { publicKey } of signingKeys.all()) print(publicKey.trimEnd())
+      else print(JSON.stringify(signingKeys.jwks(), null, 2))
     }))
 }
 
-/** Runs a command on keys that are pairs. */
+/** Runs a command on key pairs; refuses it for a shared secret. */
 function onKeys (run: (service: FastifyInstance) => Promise<void>) {
   return onService(async (service) => {
-    if (service.config.jwtSecret !== undefined) refuse('HS256 has one key, and no public one: to change it, change JWT_SECRET.')
+    if (service.config.jwtSecret !== undefined) refuse('HS256 uses one shared secret and no key pair. To change it, change JWT_SECRET.')
     await run(service)
   })
 }

@@ -1,37 +1,43 @@
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { codeOf } from '../plugins/errors.ts'
-import { catalogue } from '../plugins/problem.ts'
+import { codeOf } from '../plugins/core/problem-codes.ts'
+import { coreProblem } from '../plugins/core/problems.ts'
 import { addAudit } from './audit.ts'
 import { addBackup } from './backup.ts'
-import { addClients } from './clients.ts'
 import { addDoctor } from './doctor.ts'
 import { addKeys } from './keys.ts'
 import { addRestore } from './restore.ts'
 import { addSessions } from './sessions.ts'
+import { tools } from './tools.ts'
 import { addUsers } from './users.ts'
-import { addWhy } from './why.ts'
+import type { CommandTools } from './tools.ts'
+
+const FEATURES = fileURLToPath(new URL('../plugins/features', import.meta.url))
+
+interface FeatureCommand { default: (cli: Command, tools: CommandTools) => void }
 
 /**
- * Runs one command of the operator's, printed with `console`; gives the exit code.
+ * Runs one command and prints with `console`. Gives the exit code.
  * `args` are the words after `npm run cli --`.
  */
 export async function main (args: string[]): Promise<number> {
   try {
-    if (existsSync('.env')) process.loadEnvFile() // what the environment holds already goes first
-    await createCli().parseAsync(args, { from: 'user' })
+    if (existsSync('.env')) process.loadEnvFile() // the environment takes precedence
+    const cli = await createCli()
+    await cli.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode // it has said what it had to say
-    console.error(sentenceFor(error as Error)) // nothing here throws anything else
+    console.error(toSentence(error as Error)) // nothing here throws anything else
     return 1
   }
 }
 
-function createCli (): Command {
+async function createCli (): Promise<Command> {
   const cli = new Command('npm run cli --')
-    .description('What an operator does to Postern, whether the service runs or not.')
+    .description('Operate Postern, whether the service runs or not.')
     .version(manifest.version)
     .exitOverride()
     .configureOutput({
@@ -41,20 +47,22 @@ function createCli (): Command {
 
   addUsers(cli)
   addSessions(cli)
-  addClients(cli)
   addKeys(cli)
   addAudit(cli)
-  addWhy(cli)
+  for (const file of globSync('*/command.ts', { cwd: FEATURES }).sort()) {
+    const { default: addCommands } = await import(`${FEATURES}/${file}`) as FeatureCommand
+    addCommands(cli, tools)
+  }
   addBackup(cli)
   addRestore(cli)
   addDoctor(cli)
   return cli
 }
 
-/** Errors as the operator should read them: a sentence for what is foreseen, everything for what is not. */
-function sentenceFor (error: Error & { code?: string, detail?: string }): unknown {
+/** One sentence for what is foreseen; the whole error for what is not. */
+function toSentence (error: Error & { code?: string, detail?: string }): unknown {
   if (error.code === 'refused' || error.code === 'wrong_setting') return error.message
   if (error.code === 'ABORT_ERR') return 'No password was given, so nothing was done.'
-  const code = codeOf(error)
-  return code === 'internal_error' ? error : error.detail ?? catalogue[code][1]
+  const code = codeOf(error, { kindOf: coreProblem })
+  return code === 'internal_error' ? error : error.detail ?? coreProblem(code)![1] // it was found under this code
 }

@@ -1,14 +1,12 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { lockDatabase, removeDatabase, replaceDatabase, settle } from '../db/backup.ts'
-import { inspect } from '../db/inspect.ts'
-import { readConfig } from '../plugins/config.ts'
-import { masterKeyFile } from '../plugins/master-key.ts'
+import { readConfig } from '../plugins/core/config/index.ts'
+import { inspect, lockDatabase, removeDatabase, replaceDatabase, settle } from '../plugins/core/database.ts'
+import { masterKeyFile } from '../plugins/tokens/master-key.ts'
 import { databaseFileOf } from './backup.ts'
-import { refuse, withService } from './service.ts'
+import { print, refuse, withService } from './tools.ts'
 import type { Command } from 'commander'
-import type { FastifyInstance } from 'fastify'
-import type { Config } from '../plugins/config.ts'
+import type { Config } from '../plugins/core/config/index.ts'
 
 interface RestoreOptions {
   /** For a backup after which nothing was written. */
@@ -17,15 +15,18 @@ interface RestoreOptions {
 
 export function addRestore (cli: Command) {
   cli.command('restore')
-    .description('put a backup in the place of the database, while the service is stopped; everybody signs in again')
+    .description('Replace the database by a backup, while the service is stopped. Everybody must sign in again.')
     .argument('<file>')
-    .option('--keep-sessions', 'leave everybody signed in: only when nothing happened since the backup, or who signed out since is signed in again')
-    .action(async (backup: string, options: RestoreOptions) => console.log(await restore(readConfig(process.env), backup, options)))
+    .option(
+      '--keep-sessions',
+      'leave everybody signed in; only when nothing happened since the backup, or sessions that ended since then live again'
+    )
+    .action(async (backup: string, options: RestoreOptions) => print(await restore(readConfig(process.env), backup, options)))
 }
 
 /**
- * Puts a backup in the place of the database, after the service has been started on a copy of it to see that it can be.
- * Gives what to tell the operator; a refusal leaves everything as it was.
+ * Replaces the database by a backup, after starting the service on a copy of it to see that it works. Gives a message for
+ * the operator. A refusal leaves everything as it was.
  */
 export async function restore (config: Config, backup: string, { keepSessions = false }: RestoreOptions = {}): Promise<string> {
   const file = databaseFileOf(config.databaseUrl)
@@ -39,27 +40,41 @@ export async function restore (config: Config, backup: string, { keepSessions = 
   try {
     copyWhole(backup, candidate)
     assertPostern(candidate, backup)
-    const ended = await withService({ ...config, databaseUrl: `file:${candidate}` }, (service) => prepare(service, keepSessions))
-    settle(candidate)
+    const ended = await prepareCandidate(config, candidate, keepSessions)
     replaceDatabase(candidate, file, aside)
-    return [`${file} is restored: start the service.`, hadOne ? `What was there is ${aside}.` : '', ended].filter(Boolean).join('\n')
+    return [
+      `${file} is restored. Start the service.`,
+      hadOne ? `The database that was there is ${aside}.` : '',
+      keepSessions ? '' : `Sessions ended: ${ended}. Everybody must sign in again.`
+    ].filter(Boolean).join('\n')
   } finally {
     removeDatabase(candidate)
     release()
   }
 }
 
+/** Starts the service on the copy, and gives how many sessions ended. */
+async function prepareCandidate (config: Config, candidate: string, keepSessions: boolean) {
+  const ended = await withService(
+    { ...config, databaseUrl: `file:${candidate}` },
+    ({ afterRestore }) => afterRestore.run({ keepSessions })
+  )
+  settle(candidate)
+  return ended
+}
+
 function assertPostern (candidate: string, backup: string) {
   const { faults: [fault], version } = inspect(candidate)
-  if (fault !== undefined) refuse(`${backup} is not sound (${fault}): take another backup.`)
+  if (fault !== undefined) refuse(`${backup} is damaged (${fault}). Take another backup.`)
   if (version === 'foreign') refuse(`${backup} is no database of Postern.`)
-  if (version === 'newer') refuse(`${backup} was written by a later version of Postern: install that one.`)
+  if (version === 'newer') refuse(`${backup} was written by a later version of Postern. Install that version.`)
 }
 
 /** A start would make a new key, with which nothing can be read. */
 function assertMasterKey ({ masterKey }: Config, file: string) {
   const path = masterKeyFile(file)
-  if (masterKey === undefined && !existsSync(path)) refuse(`The master key of the backup is missing: put it at ${path}, or set MASTER_KEY.`)
+  if (masterKey !== undefined || existsSync(path)) return
+  refuse(`The master key of the backup is missing. Put it at ${path}, or set MASTER_KEY.`)
 }
 
 function lock (file: string): () => void {
@@ -70,7 +85,7 @@ function lock (file: string): () => void {
   try {
     return lockDatabase(file)
   } catch {
-    refuse(`${file} is in use: stop the service.`)
+    refuse(`${file} is in use. Stop the service.`)
   }
 }
 
@@ -82,14 +97,4 @@ function copyWhole (backup: string, candidate: string) {
     copyFileSync(backup + suffix, candidate + suffix)
     chmodSync(candidate + suffix, 0o600)
   }
-}
-
-/** Whatever was ended or changed after the backup would hold again, so all that was issued before this moment ends. */
-async function prepare ({ audit, config, db, keys, now }: FastifyInstance, keepSessions: boolean): Promise<string> {
-  const time = now()
-  await db.restored.skipSequences(time, audit.note('cli', { event: 'restored', details: { keepSessions } }))
-  if (keepSessions) return ''
-  const count = await db.restored.endSessions(time)
-  if (config.jwtSecret === undefined) for (const { kid } of keys.all()) await keys.burn(kid, 'cli')
-  return `Sessions ended: ${count}. Everybody signs in again.`
 }

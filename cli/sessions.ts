@@ -1,21 +1,25 @@
-import { onUser } from './service.ts'
+import { onUser } from './tools.ts'
 import type { Command } from 'commander'
+import type { Session } from '../plugins/core/database.ts'
 
 export function addSessions (cli: Command) {
-  const sessions = cli.command('sessions').description('who is signed in')
+  const sessions = cli.command('sessions').description('the sessions of an account')
 
-  onUser(sessions.command('list').description('the live sessions of an account'), async ({ db, now }, { id }) => {
-    const live = await db.sessions.list(id, now())
-    return live.map(({ id, lastUsedAt, ip, userAgent }) => [id, new Date(lastUsedAt).toISOString(), ip, visible(userAgent || '-')].join('\t')).join('\n')
+  onUser(sessions.command('list').description('List the live sessions of an account.'), async ({ sessions }, { id }) => {
+    const live = await sessions.list(id)
+    return live.map(toLine).join('\n')
   })
 
-  onUser(sessions.command('end').description('end every session of an account'), async ({ audit, db }, { id }) => {
-    const ended = await db.sessions.endAll(id, audit.note('cli', (ended) => ({ event: 'logged_out', subject: id, details: { sessions: ended.length } })))
-    return `sessions ended: ${ended.length}`
+  onUser(sessions.command('end').description('End every session of an account.'), async ({ sessions }, { id }) => {
+    return `sessions ended: ${await sessions.endAll(id, 'cli')}`
   })
 }
 
-/** Without what a terminal would obey: the text is somebody else's. */
-function visible (text: string): string {
+function toLine ({ id, lastUsedAt, ip, userAgent }: Session): string {
+  return [id, new Date(lastUsedAt).toISOString(), ip, toPrintable(userAgent || '-')].join('\t')
+}
+
+/** Without control characters, which a terminal would obey: the text is somebody else's. */
+function toPrintable (text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '?')
 }

@@ -1,9 +1,10 @@
 import { and, asc, desc, eq, gt, gte, lt, sql } from './drizzle.ts'
 import { auditCauses } from './audit-causes.ts'
-import { chained } from './audit-chain.ts'
-import { auditAnchor, auditEvents } from './schema.ts'
-import type { AuditEvent, Note, NotedWrite } from './audit-chain.ts'
-import type { Connection } from './index.ts'
+import { computeHash } from './audit-chain.ts'
+import { auditAnchor, auditEvents } from './schema/index.ts'
+import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
+import type { Connection } from './connection.ts'
+import type { AuditEvent } from './schema/index.ts'
 
 const PAGE_SIZE = 1000
 
@@ -22,6 +23,12 @@ export interface AuditQuery {
   requestId?: string
 }
 
+export interface AuditPage {
+  events: AuditEvent[]
+  /** The `before` of the next page; undefined on the last one. */
+  next?: number
+}
+
 /**
  * The log as it was verified: `broken` is the first event that does not follow from the one before it; `hasHead` says whether
  * what was asked for, an event and its hash as `sequence:hash`, was met.
@@ -33,15 +40,18 @@ export interface Verification {
   hasHead: boolean
 }
 
-export function auditRepository (connection: Connection, write: NotedWrite) {
+export function auditRepository (connection: Connection, write: AuditedWrite) {
   const { sequence } = auditEvents
   const notRefreshed = sql`event <> 'refreshed'` // as the indexes say it
-  const timeFrom = connection.select({ at: auditEvents.at }).from(auditEvents).where(gte(sequence, sql.placeholder('sequence'))).orderBy(asc(sequence)).limit(1).prepare()
+  const timeFrom = connection.select({ at: auditEvents.at }).from(auditEvents)
+    .where(gte(sequence, sql.placeholder('sequence'))).orderBy(asc(sequence)).limit(1).prepare()
   const newest = connection.select({ sequence, hash: auditEvents.hash }).from(auditEvents).orderBy(desc(sequence)).limit(1).prepare()
   const anchor = connection.select({ sequence: auditAnchor.sequence, hash: auditAnchor.hash }).from(auditAnchor).prepare()
-  const page = connection.select().from(auditEvents).where(gt(sequence, sql.placeholder('after'))).orderBy(asc(sequence)).limit(PAGE_SIZE).prepare()
+  const page = connection.select().from(auditEvents)
+    .where(gt(sequence, sql.placeholder('after'))).orderBy(asc(sequence)).limit(PAGE_SIZE).prepare()
   const firstYoung = connection.select({ sequence }).from(auditEvents)
-    .where(and(gte(auditEvents.at, sql.placeholder('before')), lt(sequence, sql.placeholder('end')))).orderBy(asc(sequence)).limit(1).prepare()
+    .where(and(gte(auditEvents.at, sql.placeholder('before')), lt(sequence, sql.placeholder('end'))))
+    .orderBy(asc(sequence)).limit(1).prepare()
 
   const first = () => anchor.get()! // the migration made it, and a trigger keeps it
   const last = () => newest.get() ?? first()
@@ -58,7 +68,11 @@ export function auditRepository (connection: Connection, write: NotedWrite) {
   }
 
   function * walk (): Generator<AuditEvent> {
-    for (let events = page.all({ after: first().sequence }); events.length > 0; events = page.all({ after: events.at(-1)!.sequence })) yield * events
+    let events = page.all({ after: first().sequence })
+    while (events.length > 0) {
+      yield * events
+      events = page.all({ after: events.at(-1)!.sequence })
+    }
   }
 
   function pruneSome (before: number): number {
@@ -72,14 +86,14 @@ export function auditRepository (connection: Connection, write: NotedWrite) {
   }
 
   return {
-    /** Writes an event of which there is no other deed. */
-    add: (note: Note<void>) => write(() => {}, note),
+    /** Writes an event that is an operation of its own. */
+    add: (entry: AuditEntry<void>) => write(() => {}, entry),
 
     /**
      * Events, the newest first. Where no index leads to them a page looks at no more than a part of the log, and may hold
-     * fewer than `limit`; `next` is what `before` is to be for the page after it, undefined when there is none.
+     * fewer than `limit`.
      */
-    async list ({ limit, before = last().sequence + 1, since, subject, event, requestId }: AuditQuery): Promise<{ events: AuditEvent[], next?: number }> {
+    async list ({ limit, before = last().sequence + 1, since, subject, event, requestId }: AuditQuery): Promise<AuditPage> {
       const isIndexed = (subject ?? requestId) !== undefined && event !== 'refreshed'
       const floor = since === undefined ? first().sequence : lastBefore(since)
       const low = isIndexed ? floor : Math.max(floor, before - 1 - WINDOW)
@@ -108,7 +122,8 @@ export function auditRepository (connection: Connection, write: NotedWrite) {
       let events = 0
       let hasHead = head === undefined || head === nameOf(last)
       for (const event of walk()) {
-        if (event.sequence !== last.sequence + 1 || !event.hash.equals(chained(last.hash, event))) return { events, last, hasHead, broken: event.sequence }
+        const follows = event.sequence === last.sequence + 1 && event.hash.equals(computeHash(last.hash, event))
+        if (!follows) return { events, last, hasHead, broken: event.sequence }
         last = event
         events++
         hasHead ||= head === nameOf(last)

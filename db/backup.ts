@@ -47,7 +47,7 @@ export function lockDatabase (file: string): () => void {
   const client = new Client(file, { fileMustExist: true, timeout: 0 })
   try {
     client.pragma('journal_mode = DELETE')
-    client.pragma('locking_mode = EXCLUSIVE') // not before: whoever kills us would leave a journal behind
+    client.pragma('locking_mode = EXCLUSIVE') // not before: a kill would leave a journal behind
     client.exec('begin exclusive')
   } catch (error) {
     client.close()
@@ -63,7 +63,8 @@ export function lockDatabase (file: string): () => void {
  */
 export function replaceDatabase (candidate: string, file: string, aside: string) {
   if (existsSync(file)) linkSync(file, aside)
-  for (const suffix of JOURNALS) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix) // SQLite would take it for the new one's
+  // SQLite would take the journals of the old file for those of the new one.
+  for (const suffix of JOURNALS) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix)
   renameSync(candidate, file)
   sync(dirname(file))
 }

@@ -1,19 +1,20 @@
 import Client from 'better-sqlite3'
-import { readMigrationFiles } from './drizzle.ts'
-import { MIGRATIONS_FOLDER } from './index.ts'
+import { readMigrations } from './migrate.ts'
+
+const FIND_FAULTS = 'select integrity_check from pragma_integrity_check where integrity_check <> \'ok\''
 
 export interface Inspection {
-  /** What is wrong with the file, in SQLite's words; nothing when it is sound. */
+  /** Faults of the file, in SQLite's words; none when it is sound. */
   faults: string[]
-  /** Which migrations it has had: all, not yet all, some of a later version, or those of another program. */
+  /** The migrations it has had: all, not yet all, some of a later version, or those of another program. */
   version: 'current' | 'older' | 'newer' | 'foreign'
-  /** The signing keys as they are stored. */
+  /** The signing keys as stored. */
   keys: Array<{ kid: string, privateKey: Buffer }>
-  /** The latest time that any row tells, in milliseconds since 1970; 0 in an empty database. */
+  /** The latest time in any row, in milliseconds since 1970; 0 in an empty database. */
   newestTime: number
 }
 
-/** Looks at a database file and changes nothing in it, whether or not a service has it open. */
+/** Examines a database file and changes nothing in it, whether or not a service has it open. */
 export function inspect (file: string): Inspection {
   const found: Inspection = { faults: [], version: 'foreign', keys: [], newestTime: 0 }
   let client
@@ -34,13 +35,13 @@ export function inspect (file: string): Inspection {
 }
 
 function faultsOf (client: Client.Database): string[] {
-  const faults = client.prepare('select integrity_check from pragma_integrity_check where integrity_check <> \'ok\'').pluck().all() as string[] // as SQLite documents it
+  const faults = client.prepare<[], string>(FIND_FAULTS).pluck().all()
   const orphans = client.pragma('foreign_key_check') as unknown[]
-  return orphans.length > 0 ? [...faults, `${orphans.length} rows have lost their parents`] : faults
+  return orphans.length > 0 ? [...faults, `${orphans.length} rows refer to missing rows`] : faults
 }
 
 function versionOf (client: Client.Database): Inspection['version'] {
-  const known = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER }).map(({ hash }) => hash)
+  const known = readMigrations().map(({ hash }) => hash)
   const isThere = client.prepare('select 1 from sqlite_schema where name = \'__drizzle_migrations\'').get()
   const had = isThere ? client.prepare('select hash from __drizzle_migrations order by created_at').pluck().all() : []
   if (had.length === 0 || had[0] !== known[0]) return 'foreign'

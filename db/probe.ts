@@ -1,5 +1,5 @@
-import { probe } from './schema.ts'
-import type { Connection } from './index.ts'
+import { probe } from './schema/index.ts'
+import type { Connection } from './connection.ts'
 import type { Write } from './writer.ts'
 
 export function probeRepository (connection: Connection, write: Write) {

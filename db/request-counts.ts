@@ -1,9 +1,9 @@
 import { eq, lte, sql } from './drizzle.ts'
-import { requestCounts } from './schema.ts'
-import type { Connection } from './index.ts'
+import { requestCounts } from './schema/index.ts'
+import type { Connection } from './connection.ts'
 import type { Write } from './writer.ts'
 
-/** How many requests are let in within a window, and how long that is. */
+/** So many requests are let in within so much time. */
 export interface Window {
   max: number
   windowMilliseconds: number
@@ -21,8 +21,8 @@ export function requestCountsRepository (connection: Connection, write: Write) {
 
   return {
     /**
-     * Counts one more request; the first one begins a window. Gives the count, and when it begins anew.
-     * Beyond `max` nothing more is counted nor written, so that a flood that is refused costs the disk nothing.
+     * Counts one more request; the first one begins a window. Gives the count, and the end of the window.
+     * Beyond `max` nothing is written, so that a refused flood costs the disk nothing.
      */
     async add (key: string, { max, windowMilliseconds }: Window, now: number): Promise<{ count: number, until: number }> {
       const found = find.get({ key })
@@ -30,7 +30,7 @@ export function requestCountsRepository (connection: Connection, write: Write) {
       return write(() => increment.get({ key, now, until: now + windowMilliseconds }))
     },
 
-    /** Forgets the windows that are over; gives how many. */
+    /** Forgets the windows that are over, and gives their number. */
     prune: (now: number) => write(() => deleteExpired.run({ now }).changes)
   }
 }

@@ -1,35 +1,37 @@
 import { setImmediate } from 'node:timers/promises'
-import { and, desc, eq, getTableColumns, gt, lte, sql } from './drizzle.ts'
-import { sessions, users } from './schema.ts'
-import { sessionEndings } from './ending.ts'
-import { rotations, timesOf } from './rotation.ts'
+import { and, desc, eq, gt, lte, sql } from './drizzle.ts'
+import { sessions, users } from './schema/index.ts'
+import { sessionEnder } from './end-sessions.ts'
+import { placeholdersOf } from './placeholders.ts'
+import { sessionRotation } from './rotation.ts'
 import { statusPlaces } from './status-lists.ts'
-import type { Note, NotedWrite } from './audit-chain.ts'
-import type { EndedSession } from './ending.ts'
-import type { Connection } from './index.ts'
-import type { Lifetimes, Rotation, RotationOutcome } from './rotation.ts'
-import type { User } from './users.ts'
+import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
+import type { EndedSession } from './end-sessions.ts'
+import type { Connection } from './connection.ts'
+import type { Rotation, RotationResult } from './rotation.ts'
+import type { NewSession, Session, User } from './schema/index.ts'
 
-export type Session = typeof sessions.$inferSelect
-
-/** A session that has just begun: its first token has no place in a status list yet. */
-export type NewSession = Omit<Session, 'statusEntries'>
-
-/** What the beginning of a session made of it, and the id of the one that ended for it because there were too many. */
+/** A session that has begun, and the id of the one that ended for it because the account had too many. */
 export interface SessionStart { begun: Session, ended?: string }
 
-/** More than anybody has devices: what is beyond costs everybody the time to list and to end it. */
+/** More than anybody has devices. Each costs everybody time when it is listed or ended. */
 const MOST_SESSIONS = 1000
 
-/** How many sessions are looked at in one turn when the expired ones are looked for: a fifth of a millisecond of them. */
+/** Sessions that one turn of the event loop looks at when it looks for expired ones: a fifth of a millisecond. */
 const SLICE = 1000
 
-/** Stores a session inside a deed, with a place in a status list for its first token. */
+// The limits below stand in the text: SQLite would plan a query with a bound one anew at each call.
+
+const FIND_SURPLUS = `select id from sessions where user_id = ?
+  order by last_used_at desc, rowid desc limit 1 offset ${MOST_SESSIONS}`
+
+const FIND_NEXT_SLICE = `select max(rowid) as last, max(expires_at <= @now and access_expires_at <= @now) as isDue
+  from (select rowid, expires_at, access_expires_at from sessions where rowid > @after order by rowid limit ${SLICE})`
+
+/** Stores a session inside an operation, with a place in a status list for its first token. */
 export function sessionInsert (connection: Connection) {
   const placeFor = statusPlaces(connection)
-  const columns = Object.keys(getTableColumns(sessions))
-  const values = Object.fromEntries(columns.map((name) => [name, sql.placeholder(name)])) as Record<keyof Session, ReturnType<typeof sql.placeholder>> // a session is these columns
-  const insert = connection.insert(sessions).values(values).prepare()
+  const insert = connection.insert(sessions).values(placeholdersOf(sessions)).prepare()
   return (session: NewSession): Session => {
     const placed = { ...session, statusEntries: [placeFor(session.accessExpiresAt, session.createdAt)] }
     insert.run(placed)
@@ -37,9 +39,10 @@ export function sessionInsert (connection: Connection) {
   }
 }
 
-export function sessionsRepository (connection: Connection, write: NotedWrite) {
-  const end = sessionEndings(connection)
-  const rotated = rotations(connection)
+export function sessionsRepository (connection: Connection, write: AuditedWrite) {
+  const { $client: client } = connection
+  const end = sessionEnder(connection)
+  const rotateSession = sessionRotation(connection)
   const insert = sessionInsert(connection)
   const id = sql.placeholder('id')
   const now = sql.placeholder('now')
@@ -50,37 +53,44 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
     sql`json(${users.roles}) = ${sql.placeholder('roles')}`
   )).prepare()
   const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
-  const surplus = connection.$client.prepare<[userId: string], string>(`select id from sessions where user_id = ? order by last_used_at desc, rowid desc limit 1 offset ${MOST_SESSIONS}`).pluck() // bound, they would have SQLite plan it anew at each call
+  const surplus = client.prepare<[userId: string], string>(FIND_SURPLUS).pluck()
   const ofUser = connection.select().from(sessions)
-    .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now))).orderBy(desc(sessions.lastUsedAt)).prepare()
-  const nextSlice = connection.$client.prepare<{ after: number, now: number }, { last: number | null, isDue: number }>(`select max(rowid) as last, max(expires_at <= @now and access_expires_at <= @now) as isDue
-    from (select rowid, expires_at, access_expires_at from sessions where rowid > @after order by rowid limit ${SLICE})`)
+    .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now)))
+    .orderBy(desc(sessions.lastUsedAt)).prepare()
+  const nextSlice = client.prepare<{ after: number, now: number }, { last: number | null, isDue: number }>(FIND_NEXT_SLICE)
   const deleteExpired = connection.delete(sessions).where(and(
     sql`rowid > ${sql.placeholder('after')} and rowid <= ${sql.placeholder('last')}`,
     lte(sessions.expiresAt, now),
     lte(sessions.accessExpiresAt, now)
   )).prepare()
 
+  function begin (session: NewSession, passwordChangedAt: number): SessionStart | undefined {
+    const { userId, roles } = session
+    if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
+
+    const begun = insert(session)
+    const ended = surplus.get(userId)
+    if (ended) end.one(ended)
+    return { begun, ended }
+  }
+
   return {
-    /** The times of a session that begins `now`. */
-    timesAt: (now: number, lifetimes: Lifetimes) => timesOf(now, now, lifetimes),
-
     /**
-     * Starts a session for a user whose password was just right. An account has 1000 at the most: the one that was not used for longest ends.
-     * Gives undefined, and starts none, when the account was disabled or deleted or its password or roles changed meanwhile.
+     * Starts a session for a user whose password was just right. An account has 1000 at most: the least recently used one ends.
+     * Gives undefined, and starts none, when the account was disabled or deleted, or its password or roles changed meanwhile.
      */
-    add: async (session: NewSession, { passwordChangedAt }: Pick<User, 'passwordChangedAt'>, note?: Note<SessionStart | undefined>) => (await write(() => {
-      const { userId, roles } = session
-      if (!stillSignedIn.get({ userId, passwordChangedAt, roles: JSON.stringify(roles) })) return undefined
-
-      const begun = insert(session)
-      const ended = surplus.get(userId)
-      if (ended) end.one(ended)
-      return { begun, ended }
-    }, note))?.begun,
+    async add (
+      session: NewSession,
+      { passwordChangedAt }: Pick<User, 'passwordChangedAt'>,
+      entry?: AuditEntry<SessionStart | undefined>
+    ): Promise<Session | undefined> {
+      const start = await write(() => begin(session, passwordChangedAt), entry)
+      return start?.begun
+    },
 
     /** Trades generation `generation` of a session for the next one. */
-    rotate: (id: string, generation: number, rotation: Rotation, note?: Note<RotationOutcome>) => write(() => rotated(id, generation, rotation), note),
+    rotate: (id: string, generation: number, rotation: Rotation, entry?: AuditEntry<RotationResult>) =>
+      write(() => rotateSession(id, generation, rotation), entry),
 
     /** By id. */
     async findById (id: string): Promise<Session | undefined> {
@@ -92,20 +102,21 @@ export function sessionsRepository (connection: Connection, write: NotedWrite) {
       return ofUser.all({ userId, now })
     },
 
-    /** How many there are, with those that have expired since they were last pruned. It takes 15 ms for a million. */
+    /** The number of sessions, with those that have expired since they were last pruned. It takes 15 ms for a million. */
     async count (): Promise<number> {
       return connection.$count(sessions)
     },
 
-    /** Ends a session, if need be only when it is this user's; gives what ended. */
-    end: (id: string, userId?: string, note?: Note<EndedSession[]>) => write(() => userId === undefined ? end.one(id) : end.own(id, userId), note),
+    /** Ends a session, or with `userId` only a session of this user. Gives the sessions that ended. */
+    end: (id: string, userId?: string, entry?: AuditEntry<EndedSession[]>) =>
+      write(() => userId === undefined ? end.one(id) : end.own(id, userId), entry),
 
-    /** Ends all sessions of a user; gives them. */
-    endAll: (userId: string, note?: Note<EndedSession[]>) => write(() => end.all(userId), note),
+    /** Ends all sessions of a user, and gives them. */
+    endAll: (userId: string, entry?: AuditEntry<EndedSession[]>) => write(() => end.all(userId), entry),
 
     /**
-     * Forgets the sessions that have expired with their last access token: till then they can still be ended. Gives back how many.
-     * It looks at all sessions, a thousand in each turn of the event loop.
+     * Forgets the sessions that have expired with their last access token: until then they can still be ended. Gives their
+     * number. It looks at all sessions, a thousand in each turn of the event loop.
      */
     async prune (now: number): Promise<number> {
       let pruned = 0

@@ -1,19 +1,23 @@
 import { asc, eq, gt, isNull, lte, or, sql } from './drizzle.ts'
-import { blocking } from './ending.ts'
-import { signingKeys } from './schema.ts'
-import type { Note, NotedWrite } from './audit-chain.ts'
-import type { Connection } from './index.ts'
+import { revocationInsert } from './end-sessions.ts'
+import { signingKeys } from './schema/index.ts'
+import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
+import type { Connection } from './connection.ts'
+import type { NewKey, StoredKey } from './schema/index.ts'
 
-export type StoredKey = typeof signingKeys.$inferSelect
-export type NewKey = Omit<StoredKey, 'retiresAt'>
-
-/** The one of `keys` that signs at a time; the first, if the clock was set back to before it. There is one at least. */
-function signingAt<Key extends { signsFrom: number }> (time: number, keys: readonly Key[]): Key {
-  return keys.findLast(({ signsFrom }) => signsFrom <= time) ?? keys[0]!
+/** How a key is revoked. Times in milliseconds since 1970. */
+export interface KeyRevocation {
+  /** Signs from now on, if the revoked key signs now and no other is there to follow it. */
+  successor: NewKey
+  /** Until when the `kid` stays blocked. */
+  until: number
+  now: number
+  /** Finds the key that signs at a time. */
+  signingAt: (time: number, keys: StoredKey[]) => StoredKey
 }
 
-export function signingKeysRepository (connection: Connection, write: NotedWrite) {
-  const block = blocking(connection)
+export function signingKeysRepository (connection: Connection, write: AuditedWrite) {
+  const block = revocationInsert(connection)
   const all = connection.select().from(signingKeys).orderBy(asc(signingKeys.signsFrom), sql`rowid`).prepare()
   const deleteRetired = connection.delete(signingKeys).where(lte(signingKeys.retiresAt, sql.placeholder('now'))).prepare()
 
@@ -22,46 +26,46 @@ export function signingKeysRepository (connection: Connection, write: NotedWrite
   }
 
   return {
-    signingAt,
-
     /** Every key, in the order in which they sign. Synchronous, as `revocations.since` is and for the same reason. */
     list: (): StoredKey[] => all.all(),
 
     /**
      * Adds a key that signs from `key.signsFrom` on, in place of any that was to sign later; the keys before it retire
      * `tokenLifetime` milliseconds after that. Only if `lastKid` is still the last key, so that two processes
-     * do not both add one; gives whether it did.
+     * do not both add one. Gives false when it is not.
      */
-    add: (key: NewKey, lastKid: string | undefined, tokenLifetime: number, note?: Note<boolean>) => write(() => {
+    add: (key: NewKey, lastKid: string | undefined, tokenLifetime: number, entry?: AuditEntry<boolean>) => write(() => {
       if (all.all().at(-1)?.kid !== lastKid) return false
       const retiresAt = key.signsFrom + tokenLifetime
       connection.delete(signingKeys).where(gt(signingKeys.signsFrom, key.signsFrom)).run()
-      connection.update(signingKeys).set({ retiresAt }).where(or(isNull(signingKeys.retiresAt), gt(signingKeys.retiresAt, retiresAt))).run()
+      connection.update(signingKeys).set({ retiresAt })
+        .where(or(isNull(signingKeys.retiresAt), gt(signingKeys.retiresAt, retiresAt))).run()
       connection.insert(signingKeys).values(key).run()
       return true
-    }, note),
+    }, entry),
 
     /**
-     * Ends a leaked key: its tokens are refused at once, and its id is blocked until `until`. If it was the one that signs,
-     * the next one does from `now` on, or else `successor`. Gives whether there was such a key.
+     * Revokes a leaked key: its tokens are refused at once, and its id is blocked. If it was the one that signs, the next one
+     * signs from now on, or else the successor. Gives false when there is no such key.
      */
-    burn: (kid: string, successor: NewKey, until: number, now: number, note?: Note<boolean>) => write(() => {
+    revoke: (kid: string, { successor, until, now, signingAt }: KeyRevocation, entry?: AuditEntry<boolean>) => write(() => {
       const keys = all.all()
-      const burnt = keys.find((key) => key.kid === kid)
-      if (!burnt) return false
+      const revoked = keys.find((key) => key.kid === kid)
+      if (!revoked) return false
 
       const signing = signingAt(now, keys)
       const next = keys[keys.indexOf(signing) + 1]
+      const previous = keys[keys.indexOf(revoked) - 1]
       connection.delete(signingKeys).where(eq(signingKeys.kid, kid)).run()
       block('kid', kid, until)
 
-      if (burnt === signing && next) change(next.kid, { signsFrom: now })
-      else if (burnt === signing) connection.insert(signingKeys).values(successor).run()
-      else if (burnt.signsFrom > now) change(keys[keys.indexOf(burnt) - 1]!.kid, { retiresAt: burnt.retiresAt }) // the one before it goes on in its place
+      if (revoked === signing && next) change(next.kid, { signsFrom: now })
+      else if (revoked === signing) connection.insert(signingKeys).values(successor).run()
+      else if (revoked.signsFrom > now) change(previous!.kid, { retiresAt: revoked.retiresAt }) // it signs in place of the revoked key
       return true
-    }, note),
+    }, entry),
 
-    /** Forgets the keys of which every token has expired; gives back how many. */
+    /** Forgets the keys of which every token has expired, and gives their number. */
     prune: (now: number) => write(() => deleteRetired.run({ now }).changes)
   }
 }

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { and, asc, desc, eq, gt, lt, lte, sql } from './drizzle.ts'
-import { revokedStatuses, statusLists } from './schema.ts'
-import type { Connection } from './index.ts'
-import type { StatusEntry } from './schema.ts'
+import { revokedStatuses, statusLists } from './schema/index.ts'
+import type { Connection } from './connection.ts'
+import type { StatusEntry } from './schema/index.ts'
 import type { Write } from './writer.ts'
 
 const DAY_MILLISECONDS = 86_400_000
@@ -12,13 +12,14 @@ const ROUNDS = 4
 const ID_BYTES = 9
 const SEED_BYTES = 16
 
-/** How many tokens a list has room for: 2²⁰. A list takes new ones for a day, or until it is full. */
+/** The tokens that a list has room for: 2²⁰. A list takes new ones for a day, or until it is full. */
 const CAPACITY = 1 << (2 * HALF_BITS)
 
-/** Gives out places in status lists, inside a deed. No place is given out twice. */
+/** Gives out places in status lists, inside an operation. No place is given out twice. */
 export function statusPlaces (connection: Connection) {
   const open = connection.select({ id: statusLists.id, seed: statusLists.seed }).from(statusLists)
-    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))).orderBy(desc(statusLists.closesAt)).prepare()
+    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY)))
+    .orderBy(desc(statusLists.closesAt)).prepare()
   // Without Drizzle and without `returning`, for which SQLite makes a table each time, because every refresh pays for it.
   const count = connection.$client.prepare<[until: number, list: string, now: number]>(`update status_lists
     set issued = issued + 1, retires_at = max(retires_at, ?)
@@ -27,13 +28,19 @@ export function statusPlaces (connection: Connection) {
 
   let current = { list: '', rounds: new Uint16Array() }
 
-  /** How many places of a list are given out with this one, or undefined when it takes no more. */
+  /** Takes one more place of a list, and gives the number of those taken; undefined when the list takes no more. */
   function take (until: number, list: string, now: number): number | undefined {
     return count.run(until, list, now).changes === 1 ? issuedIn.get(list) : undefined
   }
 
   function addList (now: number) {
-    const list = { id: randomBytes(ID_BYTES).toString('base64url'), seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
+    const list = {
+      id: randomBytes(ID_BYTES).toString('base64url'),
+      seed: randomBytes(SEED_BYTES),
+      issued: 0,
+      closesAt: now + DAY_MILLISECONDS,
+      retiresAt: 0
+    }
     connection.insert(statusLists).values(list).run()
     return list
   }
@@ -64,22 +71,24 @@ function shuffled (counter: number, rounds: Uint16Array): number {
   return (left << HALF_BITS) | right
 }
 
-/** What each round of a list's permutation makes of each half. */
+/** The table of a list's permutation: for each round and each half, its image. */
 function roundsOf (seed: Buffer): Uint16Array<ArrayBuffer> {
   const bytes = createHash('shake256', { outputLength: (ROUNDS << HALF_BITS) * Uint16Array.BYTES_PER_ELEMENT }).update(seed).digest()
   return Uint16Array.from({ length: ROUNDS << HALF_BITS }, (_, i) => bytes.readUInt16BE(i * Uint16Array.BYTES_PER_ELEMENT))
 }
 
 export function statusListsRepository (connection: Connection, write: Write) {
+  const now = sql.placeholder('now')
   const live = connection.select({ id: statusLists.id }).from(statusLists)
-    .where(gt(statusLists.retiresAt, sql.placeholder('now'))).orderBy(asc(statusLists.closesAt)).prepare()
+    .where(gt(statusLists.retiresAt, now)).orderBy(asc(statusLists.closesAt)).prepare()
   const ofList = eq(revokedStatuses.list, sql.placeholder('list'))
   const revoked = connection.select({ index: revokedStatuses.index }).from(revokedStatuses).where(ofList).prepare()
   const countRevoked = connection.select({ count: sql<number>`count(*)` }).from(revokedStatuses).where(ofList).prepare()
-  const deleteRetired = connection.delete(statusLists).where(and(lte(statusLists.retiresAt, sql.placeholder('now')), lte(statusLists.closesAt, sql.placeholder('now')))).prepare()
+  const deleteRetired = connection.delete(statusLists)
+    .where(and(lte(statusLists.retiresAt, now), lte(statusLists.closesAt, now))).prepare()
 
   return {
-    /** How many tokens a list has room for. */
+    /** The tokens that a list has room for. */
     capacity: CAPACITY,
 
     /** The ids of the lists in which some token may still be good. */
@@ -87,7 +96,7 @@ export function statusListsRepository (connection: Connection, write: Write) {
       return live.all({ now }).map(({ id }) => id)
     },
 
-    /** How many bits of a list are set: another number whenever the list has changed. */
+    /** The number of bits of a list that are set: another number whenever the list has changed. */
     async countRevoked (list: string): Promise<number> {
       return countRevoked.get({ list })!.count // there is a row, whatever is counted
     },
@@ -97,7 +106,7 @@ export function statusListsRepository (connection: Connection, write: Write) {
       return revoked.all({ list }).map(({ index }) => index)
     },
 
-    /** Forgets the lists of which every token has expired; gives back how many. */
+    /** Forgets the lists of which every token has expired, and gives their number. */
     prune: (now: number) => write(() => deleteRetired.run({ now }).changes)
   }
 }

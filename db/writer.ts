@@ -3,28 +3,28 @@ import type { Database } from 'better-sqlite3'
 const PATIENCE_MILLISECONDS = 1000
 const RETRY_MILLISECONDS = 10
 
-interface Deed {
+interface Operation {
   run: () => unknown
   isSynced: boolean
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
 }
 
-/** Is told of every commit: how many milliseconds it took, and how many deeds shared it. */
-export type CommitObserver = (milliseconds: number, deeds: number) => void
+/** Called after every commit, with its milliseconds and the number of operations that shared it. */
+export type CommitObserver = (milliseconds: number, operations: number) => void
 
 export type Write = <T>(run: () => T) => Promise<T>
 
 /**
- * Runs what writes. The deeds of one turn of the event loop share one commit, and none is answered before
- * that commit is on disk. When one throws, all are undone and run once more, each in a savepoint, so that it takes
- * nothing of the others with it: a deed must bear to run twice.
+ * Runs operations. Those of one turn of the event loop share one commit, and none is answered before that commit is on
+ * disk. When one throws, all are undone and run once more, each in a savepoint, so that it takes nothing of the others
+ * with it: an operation must tolerate being run twice.
  *
- * While another process holds the write lock the deeds wait without blocking the event loop, for a second at
- * the most. Then they, and all when the commit fails, are rejected with SQLite's own error (`code: 'SQLITE_…'`).
+ * While another process holds the write lock the operations wait without blocking the event loop, for a second at
+ * most. Then they are rejected, as all are when the commit fails, with SQLite's own error (`code: 'SQLITE_…'`).
  */
 export function createWriter (client: Database, assertInPlace: () => void) {
-  let waiting: Deed[] = []
+  let waiting: Operation[] = []
   let waitingSince = 0
   let commits = 0
   let observe: CommitObserver | undefined
@@ -33,57 +33,57 @@ export function createWriter (client: Database, assertInPlace: () => void) {
   let othersRevision = 0
   let isAskedThisTurn = false
 
-  const runAll = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
-    const value = deed.run()
-    return () => deed.resolve(value)
+  const runAll = client.transaction((operations: Operation[]) => operations.map((operation) => {
+    const value = operation.run()
+    return () => operation.resolve(value)
   }))
 
-  const attempt = client.transaction((deed: Deed) => deed.run())
-  const runEach = client.transaction((deeds: Deed[]) => deeds.map((deed) => {
+  const attempt = client.transaction((operation: Operation) => operation.run())
+  const runEach = client.transaction((operations: Operation[]) => operations.map((operation) => {
     try {
-      const value = attempt(deed)
-      return () => deed.resolve(value)
+      const value = attempt(operation)
+      return () => operation.resolve(value)
     } catch (error) {
       if (!client.inTransaction) throw error // SQLite gave up the whole transaction: nothing of it happened
-      return () => deed.reject(error)
+      return () => operation.reject(error)
     }
   }))
 
-  function commitAll (deeds: Deed[]) {
+  function commitAll (operations: Operation[]) {
     try {
-      return runAll.immediate(deeds)
+      return runAll.immediate(operations)
     } catch (error) {
       if (isBusy(error)) throw error
-      return runEach.immediate(deeds)
+      return runEach.immediate(operations)
     }
   }
 
-  /** What nothing of must outlive a power cut is not worth a wait for the disk. */
-  function commitSynced (deeds: Deed[]) {
-    if (deeds.some(({ isSynced }) => isSynced)) return commitAll(deeds)
+  /** Operations that need not survive a power cut do not wait for the disk. */
+  function commitSynced (operations: Operation[]) {
+    if (operations.some(({ isSynced }) => isSynced)) return commitAll(operations)
     client.pragma('synchronous = NORMAL')
     try {
-      return commitAll(deeds)
+      return commitAll(operations)
     } finally {
       client.pragma('synchronous = FULL')
     }
   }
 
   function commit () {
-    const deeds = waiting
+    const operations = waiting
     let answers: Array<() => void>
     try {
       assertInPlace()
       const begun = observe ? performance.now() : 0
       commits++ // before, because whatever fails after it has happened must not hide it
-      answers = commitSynced(deeds)
-      observe?.(performance.now() - begun, deeds.length)
+      answers = commitSynced(operations)
+      observe?.(performance.now() - begun, operations.length)
     } catch (error) {
       if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
         return
       }
-      answers = deeds.map((deed) => () => deed.reject(error))
+      answers = operations.map((operation) => () => operation.reject(error))
     }
     waiting = []
     for (const answer of answers) answer()
@@ -91,7 +91,7 @@ export function createWriter (client: Database, assertInPlace: () => void) {
 
   const writer = (isSynced: boolean): Write => (run) => new Promise((resolve, reject) => {
     // The promise gives back what `run` returned: the queue alone forgets its type.
-    waiting.push({ run, isSynced, resolve: resolve as Deed['resolve'], reject })
+    waiting.push({ run, isSynced, resolve: resolve as Operation['resolve'], reject })
     if (waiting.length > 1) return
     waitingSince = Date.now()
     setImmediate(commit)
@@ -101,12 +101,12 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     write: writer(true),
 
     /**
-     * The same for counts: they outlive the process, but the last of them not always a power cut. A turn in which
+     * The same for counters: they survive the process, but the last of them not always a power cut. A turn in which
      * nothing else is written does not wait for the disk.
      */
     writeUnsynced: writer(false),
 
-    /** Who measures commits from now on; nothing is measured until then. */
+    /** Measures commits from now on. */
     observeCommits (observer: CommitObserver) {
       observe = observer
     },

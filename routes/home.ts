@@ -10,15 +10,16 @@ const Home = Type.Object({
 })
 
 const home: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { config } = fastify
+  const { metadata } = fastify
 
   fastify.get('/', {
-    schema: { summary: 'What this is, and where to go on', tags: ['service'], response: { 200: Home } }
+    schema: { summary: 'Get name, version and where to go on', tags: ['service'], response: { 200: Home } },
+    config: { open: 'a name and two addresses' }
   }, async () => ({
     name: manifest.name,
     version: manifest.version,
-    docs: config.docs ? '/docs' : null,
-    jwks: '/.well-known/jwks.json'
+    docs: metadata.pathOf('service_documentation') ?? null,
+    jwks: metadata.pathOf('jwks_uri')!
   }))
 }
 

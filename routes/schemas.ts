@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import type { User as UserRow } from '../plugins/core/database.ts'
 
 /** No control characters and no halves of characters. */
 export const PRINTABLE = '^[^\\p{Cc}\\p{Cs}]*$'
@@ -8,15 +9,15 @@ const ID_EXAMPLES = ['wK3l0aTqW4m1xJZr8bYcVg']
 
 export const Id = Type.String({ pattern: '^[\\w-]{22}$', examples: ID_EXAMPLES })
 
-/** Not held to the form of an id: what is the id of nothing is not found, whatever it looks like. */
+/** Of any form: what is no id is not found. */
 export const IdParams = Type.Object({ id: Type.String({ examples: ID_EXAMPLES }) })
 
-/** RFC 8265, without the @ that tells an e-mail address, and without what is only good for mischief. */
+/** RFC 8265, without the @ of an e-mail address, and without characters that only deceive. */
 export const Username = Type.String({
   minLength: 1,
   maxLength: 64,
   pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N}._+-]*$',
-  description: 'Letters, digits and ._+- in any script; compared without regard to case',
+  description: 'Letters and digits of any script, and ._+-; case does not matter',
   examples: ['ada']
 })
 
@@ -24,7 +25,7 @@ export const Email = Type.String({
   minLength: 3,
   maxLength: 254,
   pattern: '^\\s*[\\p{L}\\p{N}_.+%\'-]{1,64}@[\\p{L}\\p{N}-]+(\\.[\\p{L}\\p{N}-]+)+\\s*$',
-  description: 'Compared in lower case',
+  description: 'Case does not matter',
   examples: ['ada@example.com']
 })
 
@@ -32,11 +33,11 @@ export const DisplayName = Type.String({
   minLength: 1,
   maxLength: 128,
   pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} .,\'’()&-]*$',
-  description: 'A name to show',
+  description: 'A display name',
   examples: ['Ada Lovelace']
 })
 
-/** Bounded here; how good it must be is the policy's affair (plugins/passwords.ts). */
+/** Bounded in length here. The policy decides whether a new one is strong enough (plugins/accounts/passwords/policy.ts). */
 export const Password = Type.String({
   minLength: 1,
   maxLength: 256,
@@ -63,17 +64,7 @@ export const User = Type.Object({
   created_at: Timestamp
 })
 
-interface UserRow {
-  id: string
-  username: string | null
-  email: string | null
-  name: string | null
-  roles: string[]
-  disabled: boolean
-  createdAt: number
-}
-
-/** An account as it is shown to those who may see it. */
+/** An account as an answer shows it. */
 export function toUser ({ id, username, email, name, roles, disabled, createdAt }: UserRow): Static<typeof User> {
   return { id, username, email, name, roles, disabled, created_at: new Date(createdAt).toISOString() }
 }

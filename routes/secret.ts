@@ -1,9 +1,15 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
+const Secret = Type.Object({ answer: Type.Integer({ examples: [42] }) })
+
 const secret: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.get('/secret', {
-    schema: { summary: 'What only a good token opens', tags: ['secret'], response: { 200: Type.Object({ answer: Type.Integer({ examples: [42] }) }) } },
+    schema: {
+      summary: 'Read the secret, which needs a good access token',
+      tags: ['secret'],
+      response: { 200: Secret }
+    },
     onRequest: fastify.authenticate
   }, async () => ({ answer: 42 }))
 }

@@ -1,6 +1,7 @@
 import { globSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { toColumns } from '../plugins/accounts/canonical-names.ts'
 import { PASSWORD, build, databaseUrl, signIn, signUp, signUpAdmin } from './helper.ts'
 import { CLI, cli, inTerminal, run, start } from './processes.ts'
 import type { FastifyRequest } from 'fastify'
@@ -49,10 +50,10 @@ t.test('users create', async (t) => {
 })
 
 t.test('users list', async (t) => {
-  t.test('prints every account, however many, in the order in which they were made', async (t) => {
+  t.test('prints every account, over more than a page, in the order in which they were made', async (t) => {
     const { server, cli } = await buildWithCli(t)
     const names = Array.from({ length: MOST_ON_A_PAGE + 1 }, (_, i) => `user${i}`)
-    await Promise.all(names.map((username, i) => server.db.users.add({ id: `id${i}`, username, passwordHash: '-', roles: [], createdAt: i })))
+    await Promise.all(names.map((username, i) => server.db.users.add({ id: `id${i}`, ...toColumns({ username }), passwordHash: '-', roles: [], createdAt: i })))
     await server.db.users.update('id1', { disabled: true })
 
     const { code, stdout } = await cli('users list')
@@ -65,7 +66,7 @@ t.test('users list', async (t) => {
 })
 
 t.test('users disable, enable and delete', async (t) => {
-  t.test('are honoured by the running service at once', async (t) => {
+  t.test('take effect in the running service at once', async (t) => {
     const { server, cli } = await buildWithCli(t)
     const ada = await signUp(server, { username: 'ada' })
     const login = () => server.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: PASSWORD } })
@@ -99,10 +100,10 @@ t.test('users delete-all --yes', async (t) => {
 })
 
 t.test('sessions', async (t) => {
-  t.test('list prints the live ones, and nothing that a terminal would obey', async (t) => {
+  t.test('list prints the live ones, without control characters', async (t) => {
     const { server, cli } = await buildWithCli(t)
     await signUp(server, { username: 'ada' })
-    const user = (await server.db.users.find('ada'))! // she has just signed up
+    const user = (await server.accounts.findByLogin('ada'))! // she has just signed up
     await server.sessions.start(user, { ip: '203.0.113.7', headers: {}, log: server.log } as FastifyRequest)
     await server.sessions.start(user, { ip: '203.0.113.8', headers: { 'user-agent': 'A\u009b2J\tB' }, log: server.log } as FastifyRequest)
 
@@ -117,7 +118,7 @@ t.test('sessions', async (t) => {
     t.match(stdout, /^[\w-]{22}\t20\S+Z\t/)
   })
 
-  t.test('end is honoured by the running service at once, and leaves other people\'s alone', async (t) => {
+  t.test('end takes effect in the running service at once, and leaves other accounts alone', async (t) => {
     const { server, cli } = await buildWithCli(t)
     const ada = await signUp(server, { email: 'ada@example.com' })
     const grace = await signUp(server)
@@ -132,21 +133,21 @@ t.test('sessions', async (t) => {
   })
 })
 
-t.test('what cannot be done ends with 1 and one sentence, and does nothing', async (t) => {
+t.test('a command that is refused ends with 1 and one sentence, and changes nothing', async (t) => {
   const { server, cli } = await buildWithCli(t)
   await signUpAdmin(server, 'root')
   const before = await server.db.users.list({ limit: MOST_ON_A_PAGE })
 
   const commands: Array<[words: string, sentence: string, password?: string]> = [
-    ['users create', 'Say who: give --username, --email or both.'],
-    ['users create --username ROOT', 'Somebody has this username: choose another.'],
-    ['users create --username ada', 'This password is among the first that are tried: choose another.', 'password123'],
+    ['users create', 'Give --username, --email or both.'],
+    ['users create --username ROOT', 'This username is taken. Choose another.'],
+    ['users create --username ada', 'This password is easy to guess. Choose another.', 'password123'],
     ['users create --username ada', 'The password must not have fewer than 1 characters.', ''],
     ['users create --email ada@', 'The email has characters that are not allowed in one.'],
     ['users create --username ada --role Boss', 'The role has characters that are not allowed in one.'],
-    ['users disable root', 'This is the last administrator: make another one first.'],
+    ['users disable root', 'This is the last administrator. Make another one first.'],
     ['users delete ada', 'There is no account "ada".'],
-    ['sessions end', 'Say whose: give an id, a username or an e-mail address.'],
+    ['sessions end', 'Name the account: give an id, a username or an e-mail address.'],
     ['users delete-all', 'error: required option \'--yes\' not specified']
   ]
   await Promise.all(commands.map(async ([words, sentence, password]) => {
@@ -161,10 +162,10 @@ t.test('an id that somebody else has taken as a username names neither account',
   const { user: { id } } = await signUp(server)
   await signUp(server, { username: id })
 
-  t.same(await cli(`users disable ${id}`), { code: 1, stdout: '', stderr: `"${id}" is the id of one account and the username of another: name it in another way.\n` })
+  t.same(await cli(`users disable ${id}`), { code: 1, stdout: '', stderr: `"${id}" is the id of one account and the username of another. Name it in another way.\n` })
 })
 
-t.test('--help lists on standard output what there is, and --version says which Postern this is', async (t) => {
+t.test('--help lists every command on standard output, and --version prints the version', async (t) => {
   const [help, version] = [await cli({}, '--help'), await cli({}, '--version')]
 
   for (const { code, stderr } of [help, version]) t.same({ code, stderr }, { code: 0, stderr: '' })
@@ -172,13 +173,13 @@ t.test('--help lists on standard output what there is, and --version says which 
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
-t.test('a wrong setting, be it in .env, is named', async (t) => {
+t.test('a wrong setting is named, from .env too', async (t) => {
   const cwd = t.testdir({ '.env': 'AUDIENCE=two words' })
 
   t.same(await run([...CLI, 'users', 'list'], { cwd }), { code: 1, stdout: '', stderr: 'AUDIENCE is "two words" but should be a name without spaces for who accepts the access tokens.\n' })
 })
 
-t.test('a fault that nobody foresaw is printed with all that is known of it', async (t) => {
+t.test('an unexpected error is printed with its stack', async (t) => {
   const url = databaseUrl(t)
   mkdirSync(join(url.slice('file:'.length), '..', 'master.key'), { recursive: true })
 

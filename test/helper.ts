@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import workerThreads from 'node:worker_threads'
 import Fastify from 'fastify'
 import app, { options } from '../app.ts'
-import { readConfig } from '../plugins/config.ts'
+import { readConfig } from '../plugins/core/config/index.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { TAP, Test } from 'tap'
@@ -79,9 +79,9 @@ export function breakThreads (t: Scope, script = () => 'throw new Error("no memo
       super(script(), { eval: true })
     }
   }
-  function mend () { workerThreads.Worker = Worker }
-  t.teardown(mend)
-  return mend
+  function restore () { workerThreads.Worker = Worker }
+  t.teardown(restore)
+  return restore
 }
 
 /** Sends text over a socket as it is, and gives back all that a listening server answers until it hangs up. */
@@ -160,9 +160,9 @@ export function basic (id: string, secret: string) {
 }
 
 /** The header of a client that was just made. */
-export async function signUpClient ({ clients }: FastifyInstance) {
+export async function signUpClient ({ apiClients }: FastifyInstance) {
   const id = `client${++count}`
-  const secret = await clients.create(id)
+  const secret = await apiClients.create(id)
   return basic(id, secret!) // there was none of that id
 }
 

@@ -40,12 +40,12 @@ t.test('npm start', async (t) => {
     await server.says('to make an administrator: npm run cli -- users create --email you@example.com --role admin')
   })
 
-  t.test('warns of an issuer that nobody chose, and speaks of no docs where there are none', async (t) => {
+  t.test('warns when ISSUER is not set, and names no docs with DOCS=off', async (t) => {
     const server = await startServer(t, { env: { HOST: 'localhost', DOCS: 'off' } })
 
     const messages = server.lines().map((line) => JSON.parse(line).msg)
 
-    t.equal(messages[0], 'ISSUER is not set: tokens say that they come from http://localhost:0')
+    t.equal(messages[0], 'ISSUER is not set: tokens name http://localhost:0 as their issuer')
     t.match(messages[1], /^ready: http:\/\/[\d.:[\]]+$/)
     t.equal((await server.request('GET', '/health/live')).status, 200)
     t.equal(await server.ends('SIGTERM'), 0)
@@ -84,7 +84,7 @@ t.test('a wrong setting stops the start with one sentence', async (t) => {
   }))
 })
 
-t.test('a fault that nobody foresaw stops the start with all that is known of it', async (t) => {
+t.test('an unexpected error stops the start with its stack', async (t) => {
   const url = databaseUrl(t)
   mkdirSync(join(url.slice('file:'.length), '..', 'master.key'), { recursive: true })
 
@@ -94,7 +94,7 @@ t.test('a fault that nobody foresaw stops the start with all that is known of it
   t.match(stderr, /EISDIR[^]+ at /)
 })
 
-t.test('a Node that is too old says so in one sentence', async (t) => {
+t.test('a Node that is too old stops the start with one line', async (t) => {
   await Promise.all(['20.19.5', '22.18.0', '23.11.1'].map(async (version) => {
     const disguise = `data:text/javascript,Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
     const [node = '', ...args] = SERVER
@@ -103,12 +103,12 @@ t.test('a Node that is too old says so in one sentence', async (t) => {
 
     t.equal(code, 1)
     t.equal(stdout, '')
-    t.match(stderr.trimEnd(), new RegExp(`^Postern needs Node 22\\.19, or 24 or newer, and this is Node ${version}: .*\\.$`))
+    t.match(stderr.trimEnd(), new RegExp(`^Postern needs Node 22\\.19, or 24 or newer, and this is Node ${version}\\. [^\\n]+\\.$`))
   }))
 })
 
 t.test('SIGTERM', async (t) => {
-  t.test('lets nobody in any more, finishes what is under way, and ends with 0', async (t) => {
+  t.test('refuses new connections, finishes requests under way, and ends with 0', async (t) => {
     const server = await startServer(t)
     await server.request('POST', '/auth/register', { body: ADA }) // its connection stays open, idle
     const body = JSON.stringify(ADA)
@@ -150,7 +150,7 @@ t.test('SIGTERM', async (t) => {
   })
 })
 
-t.test('an error that nobody caught is logged, and ends the service with 1', async (t) => {
+t.test('an uncaught error is logged, and ends the service with 1', async (t) => {
   const [node = '', ...args] = SERVER
   const trap = 'data:text/javascript,process.on("SIGUSR2", () => { throw new Error("out of the blue") })'
   const server = await startServer(t, { command: [node, '--import', trap, ...args] })

@@ -1,4 +1,4 @@
-// What Node alone can answer in a second.
+// Node alone, as an upper bound.
 import { createServer } from 'node:http'
 import { listen } from './shared.ts'
 

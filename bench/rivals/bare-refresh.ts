@@ -1,4 +1,4 @@
-// What every refresh must cost, and nothing else: a request to Fastify, a signature, and a share of a commit that serves all who wait.
+// The least cost of a refresh: a request to Fastify, a signature, and a share of a commit for all waiting requests.
 import { randomBytes, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,13 +17,13 @@ const sessions = bareSessions(join(folder, 'sessions.db'), ids)
 let waiting: Array<{ id: string, resolve: () => void }> = []
 
 function commit () {
-  const deeds = waiting
+  const batch = waiting
   waiting = []
-  sessions.advance(deeds.map(({ id }) => id))
-  for (const { resolve } of deeds) resolve()
+  sessions.advance(batch.map(({ id }) => id))
+  for (const { resolve } of batch) resolve()
 }
 
-function advanced (id: string): Promise<void> {
+function advance (id: string): Promise<void> {
   return new Promise((resolve) => {
     waiting.push({ id, resolve })
     if (waiting.length === 1) setImmediate(commit)
@@ -37,7 +37,7 @@ let count = 0
 const server = Fastify()
 const schema = { response: { 200: { type: 'object', properties: { token: { type: 'string' } } } } }
 server.post('/auth/refresh', { schema }, async () => {
-  await advanced(ids[count++ % SESSIONS]!) // there is one
+  await advance(ids[count++ % SESSIONS]!) // there is one
   return { token: sign('sha256', content, key).toString('base64url') }
 })
 server.get('/', async () => '')

@@ -1,4 +1,4 @@
-// better-auth on better-sqlite3 as its documentation has it: sign-in, sessions, and its JWT plugin with jose in a service behind it.
+// better-auth on better-sqlite3, set up as in its documentation: sign-in, sessions, and its JWT plugin with jose in a service behind it.
 import { createServer } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { AUDIENCE, EMAIL, ISSUER, PASSWORD, listen } from './shared.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-const SESSIONS = 100 // nothing is remembered of them, so more would cost the same
+const SESSIONS = 100 // better-auth caches nothing of them, so more would cost the same
 const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } // as the service has it
 
 const folder = mkdtempSync(join(tmpdir(), 'better-auth-'))
@@ -40,15 +40,15 @@ await runMigrations()
 const auth = betterAuth(options)
 await auth.api.signUpEmail({ body: { email: EMAIL, password: PASSWORD, name: 'Ada' } })
 
-async function signedIn () {
+async function signIn () {
   const { headers } = await auth.api.signInEmail({ body: { email: EMAIL, password: PASSWORD }, returnHeaders: true })
   const [cookie = ''] = headers.getSetCookie()[0]?.split(';') ?? []
   const { token } = await auth.api.getToken({ headers: new Headers({ cookie }) })
   return { cookie, token }
 }
 
-const sessions: Array<Awaited<ReturnType<typeof signedIn>>> = []
-for (let i = 0; i < SESSIONS; i++) sessions.push(await signedIn())
+const sessions: Array<Awaited<ReturnType<typeof signIn>>> = []
+for (let i = 0; i < SESSIONS; i++) sessions.push(await signIn())
 const { keys } = await auth.api.getJwks()
 const keySet = createLocalJWKSet({ keys })
 

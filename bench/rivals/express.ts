@@ -1,4 +1,4 @@
-// express and jsonwebtoken as their documentation has them, with a list of revoked tokens.
+// express and jsonwebtoken, set up as in their documentation, with a list of revoked tokens.
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import express from 'express'

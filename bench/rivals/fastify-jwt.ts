@@ -1,4 +1,4 @@
-// @fastify/jwt as its documentation has it, with a list of revoked tokens; its cache on by CACHE=on.
+// @fastify/jwt, set up as in its documentation, with a list of revoked tokens. CACHE=on turns its cache on.
 import { generateKeyPairSync } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import Fastify from 'fastify'

@@ -8,7 +8,7 @@ export const PASSWORD = 'seven yellow umbrellas'
 export const TOKENS = 1000
 export const REVOKED = 10_000
 
-/** Listens on any free port, and says so as the service does. */
+/** Listens on a free port, and prints its address as the service does. */
 export function listen (server: Server) {
   server.listen(0, '127.0.0.1', () => console.log(`ready: http://127.0.0.1:${(server.address() as AddressInfo).port}`)) // it listens on a port
 }
@@ -19,7 +19,7 @@ export function claims (id: number) {
   return { iss: ISSUER, aud: AUDIENCE, sub: `user${id}`, client_id: 'postern', iat, exp: iat + 3600, jti: `token-${id}`, sid: `session-${id}`, roles: [], auth_time: iat }
 }
 
-/** The ids of other tokens, which were revoked. */
+/** The ids of other, revoked tokens. */
 export function blocklist (): Set<string> {
   return new Set(Array.from({ length: REVOKED }, (_, i) => `revoked-${i}`))
 }

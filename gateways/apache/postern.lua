@@ -1,5 +1,5 @@
--- Takes off a request whatever header a service might take for one of Postern's: X-Auth-…, and X_Auth_…, X.Auth.… and the
--- like, which many services read as the same name. Apache's own directives drop headers by their exact names alone.
+-- Removes every request header that a service may read as one of Postern's: X-Auth-…, X_Auth_…, X.Auth.… and so on. Apache's
+-- own directives remove headers by their exact names only.
 
 function strip(r)
   for name in pairs(r:headers_in_table()) do

@@ -1,13 +1,13 @@
--- Asks Postern whether a request may pass: "http-request lua.postern <address> <role>", "-" for any role.
--- Sets txn.postern_status, txn.postern_challenge, and on a 200 the identity headers of the request.
+-- Asks /verify about a request: "http-request lua.postern <address> <role>", with "-" for no role.
+-- Sets txn.postern_status and txn.postern_challenge, and on 200 the identity headers of the request.
 
-local PATIENCE_MILLISECONDS = 500 -- HAProxy 2.6 asks four times before it gives up
+local TIMEOUT_MILLISECONDS = 500 -- for each of the four attempts of HAProxy 2.6
 local IDENTITY = { "x-auth-subject", "x-auth-session", "x-auth-roles", "x-auth-token-id" }
 local PASSED_ON = { "authorization", "origin", "access-control-request-method" }
 
--- The question has no body, and of the client's headers only those that matter; all of them when one is sent twice,
--- because Postern refuses two tokens.
-local function question(txn, postern)
+-- The subrequest has no body, and only the headers that /verify reads. It repeats a header that was sent twice, because
+-- Postern refuses two tokens.
+local function subrequest_headers(txn, postern)
   local given = txn.http:req_get_headers()
   local headers = {
     ["host"] = { postern },
@@ -31,14 +31,14 @@ local function verify(txn, postern, role)
 
   local answer = core.httpclient():get({
     url = "http://" .. postern .. "/verify" .. query,
-    headers = question(txn, postern),
-    timeout = PATIENCE_MILLISECONDS
+    headers = subrequest_headers(txn, postern),
+    timeout = TIMEOUT_MILLISECONDS
   })
   if not answer then return end
 
   if answer.status == 200 then
     for _, name in ipairs(IDENTITY) do
-      if not answer.headers[name] then return end -- no answer of Postern's
+      if not answer.headers[name] then return end -- not a response of Postern
       txn.http:req_set_header(name, answer.headers[name][0])
     end
   end

@@ -14,18 +14,18 @@ export interface Gateway {
   name: string
   /** The shipped configuration, below gateways/. */
   configuration: string
-  /** What must be there for it to run, and the Debian packages that bring it. */
+  /** The files that it needs to run, and the Debian packages that install them. */
   needs: string[]
   packages: string
-  /** What beside the configuration belongs into its folder. */
-  beside?: string[]
-  /** How it learns of a logout: from the next request, after a time, or never. */
-  revocation: 'at once' | 'in 2 s' | 'never'
-  /** Whether /verify is asked, so that Postern decides on preflights. */
-  isAsked: boolean
-  /** What it answers when Postern is down or hangs, and how long that takes at most; undefined when it goes on by itself. */
-  without?: { down: number, hanging: number, patienceSeconds: number }
-  /** Writes what surrounds the configuration in a real installation, and gives the command that runs it in the foreground. */
+  /** Other shipped files that belong into the configuration's folder. */
+  otherFiles?: string[]
+  /** The delay after which a logout holds. */
+  revocation: 'at once' | 'within 2 s' | 'never'
+  /** True when it asks /verify, so that Postern decides on preflights. */
+  usesVerify: boolean
+  /** Its status when Postern is down or hangs, and its timeout; undefined when it needs no Postern to verify tokens. */
+  whenUnavailable?: { down: number, hanging: number, timeoutSeconds: number }
+  /** Writes the main configuration around the shipped one, and returns the command that runs the gateway in the foreground. */
   prepare: (folder: string, configuration: string, ports: Ports) => Promise<string[]>
 }
 
@@ -33,16 +33,16 @@ export const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const APACHE_MODULES = '/usr/lib/apache2/modules'
 
 export const gateways: Gateway[] = [
-  { name: 'nginx', configuration: 'nginx/postern.conf', revocation: 'at once', isAsked: true, without: { down: 503, hanging: 503, patienceSeconds: 2 }, ...nginx() },
-  { name: 'nginx that remembers', configuration: 'nginx/postern-cached.conf', revocation: 'in 2 s', isAsked: true, without: { down: 503, hanging: 503, patienceSeconds: 2 }, ...nginx() },
-  { name: 'Caddy', configuration: 'caddy/Caddyfile', revocation: 'at once', isAsked: true, without: { down: 502, hanging: 504, patienceSeconds: 2 }, ...caddy() },
-  { name: 'HAProxy that asks', configuration: 'haproxy/forward-auth.cfg', beside: ['haproxy/postern.lua'], revocation: 'at once', isAsked: true, without: { down: 503, hanging: 503, patienceSeconds: 3 }, ...haproxy() },
-  { name: 'HAProxy by itself', configuration: 'haproxy/jwt-verify.cfg', revocation: 'never', isAsked: false, ...haproxy() },
-  { name: 'Apache that asks', configuration: 'apache/introspection.conf', beside: ['apache/postern.lua'], revocation: 'at once', isAsked: false, without: { down: 401, hanging: 401, patienceSeconds: 15 }, ...apache() },
-  { name: 'Apache by itself', configuration: 'apache/jwks.conf', beside: ['apache/postern.lua'], revocation: 'never', isAsked: false, ...apache() }
+  { name: 'nginx', configuration: 'nginx/postern.conf', revocation: 'at once', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
+  { name: 'nginx with a cache', configuration: 'nginx/postern-cached.conf', revocation: 'within 2 s', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
+  { name: 'Caddy', configuration: 'caddy/Caddyfile', revocation: 'at once', usesVerify: true, whenUnavailable: { down: 502, hanging: 504, timeoutSeconds: 2 }, ...caddy() },
+  { name: 'HAProxy with /verify', configuration: 'haproxy/forward-auth.cfg', otherFiles: ['haproxy/postern.lua'], revocation: 'at once', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 3 }, ...haproxy() },
+  { name: 'HAProxy with jwt_verify', configuration: 'haproxy/jwt-verify.cfg', revocation: 'never', usesVerify: false, ...haproxy() },
+  { name: 'Apache with introspection', configuration: 'apache/introspection.conf', otherFiles: ['apache/postern.lua'], revocation: 'at once', usesVerify: false, whenUnavailable: { down: 401, hanging: 401, timeoutSeconds: 15 }, ...apache() },
+  { name: 'Apache with JWKS', configuration: 'apache/jwks.conf', otherFiles: ['apache/postern.lua'], revocation: 'never', usesVerify: false, ...apache() }
 ]
 
-/** Copies a shipped file with the three addresses, and other words that stand for something, filled in. */
+/** Copies a shipped file, and fills in the three addresses and other placeholders. */
 export async function fillIn (file: string, to: string, { postern, service, gateway }: Ports, words: Record<string, string> = {}) {
   let text = await readFile(join(FOLDER, file), 'utf8')
   text = text.replaceAll(':3000', `:${postern}`).replaceAll(':8000', `:${service}`).replaceAll(':8080', `:${gateway}`)
@@ -100,7 +100,7 @@ function apache () {
         `ErrorLog ${folder}/error.log`,
         `DocumentRoot ${folder}`,
         'ServerName gateway.test',
-        'User www-data', // without effect unless the test runs as root
+        'User www-data', // has no effect unless the test runs as root
         'Group www-data',
         'StartServers 1',
         ...modules.map((name) => `LoadModule ${name}_module ${APACHE_MODULES}/mod_${name}.so`),

@@ -16,9 +16,9 @@ import type { Gateway } from './gateways.ts'
 
 const HOUR_SECONDS = 3600
 const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455, section 1.3
-const PATIENCE_MILLISECONDS = 10_000
+const TIMEOUT_MILLISECONDS = 10_000
 
-/** What the service behind the gateways got of a request. */
+/** A request as it arrived at the service behind the gateways. */
 export interface Arrived {
   method: string
   url: string
@@ -29,9 +29,9 @@ export interface Arrived {
 
 export type World = Awaited<ReturnType<typeof createWorld>>
 
-/** Ports, a database in which a token has expired already, and a service that keeps what it gets. */
+/** Ports, a database that contains an expired session, and a service that records its requests. */
 export async function createWorld (t: Test) {
-  const folder = await openFolder(join(tmpdir(), 'postern-gateways-'))
+  const folder = await makeFolder(join(tmpdir(), 'postern-gateways-'))
   t.teardown(() => rm(folder, { recursive: true }))
 
   const posternPort = await freePort()
@@ -43,10 +43,10 @@ export async function createWorld (t: Test) {
     VERIFY_PREFLIGHT: 'allow',
     LOG_LEVEL: 'info'
   }
-  const past = await pastOf(t, env)
+  const past = await seed(t, env)
   const service = await createService(t)
 
-  /** A session whose access token is good for two seconds. */
+  /** Signs in with an access token that expires after two seconds. */
   async function signInBriefly (t: Test) {
     const server = await build(t, { env: { ...env, ACCESS_TOKEN_TTL: '2s' } })
     return signIn(server, 'the-admin')
@@ -55,21 +55,21 @@ export async function createWorld (t: Test) {
   return { folder, env, posternPort, signInBriefly, ...past, ...service }
 }
 
-/** A new folder that Apache can read as whoever it makes itself. */
-async function openFolder (prefix: string): Promise<string> {
+/** Makes a folder that Apache can read as any user. */
+async function makeFolder (prefix: string): Promise<string> {
   const folder = await mkdtemp(prefix)
   await chmod(folder, 0o755)
   return folder
 }
 
-/** Signs people up two hours ago, with the service's own code in the same database. */
-async function pastOf (t: Test, env: Record<string, string>) {
+/** Signs users up two hours ago, with Postern's own code in the same database. */
+async function seed (t: Test, env: Record<string, string>) {
   const { now } = createClock(Date.now() - 2 * HOUR_SECONDS * 1000)
   const server = await build(t, { env, now })
   const { access_token: expired } = await signUp(server)
   await signUpAdmin(server, 'the-admin')
-  const secret = await server.clients.create('apache') ?? ''
-  const pem = server.keys.current().publicKey
+  const secret = await server.apiClients.create('apache') ?? ''
+  const pem = server.signingKeys.current().publicKey
   await server.close()
   return { expired, secret, pem }
 }
@@ -106,19 +106,19 @@ async function listening (t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port // it listens on a port
 }
 
-/** Something on Postern's port that takes connections and never says a word. */
-export async function createMute (t: Test, port: number) {
+/** Listens on Postern's port, accepts connections and never answers. */
+export async function createSilentServer (t: Test, port: number) {
   const sockets = new Set<{ destroy: () => void }>()
-  const mute = createSocket((socket) => { sockets.add(socket.on('error', () => {})) })
-  mute.listen(port, '127.0.0.1')
-  await once(mute, 'listening')
+  const server = createSocket((socket) => { sockets.add(socket.on('error', () => {})) })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
-    mute.close()
+    server.close()
   })
 }
 
-/** A port that nobody listens on; whoever is told it should be quick. */
+/** Finds a port that nothing listens on. Use it at once, before another process does. */
 export async function freePort (): Promise<number> {
   const server = createSocket().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -128,47 +128,47 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-/** Runs a gateway with the configuration that is shipped for it, until the test ends; gives its port. */
-export async function run (t: Test, { name, configuration, beside = [], prepare }: Gateway, { folder: parent, posternPort, servicePort, secret, pem }: World): Promise<number> {
-  const folder = await openFolder(join(parent, 'gateway-'))
+/** Runs a gateway with its shipped configuration until the test ends. Returns its port. */
+export async function run (t: Test, { name, configuration, otherFiles = [], prepare }: Gateway, { folder: parent, posternPort, servicePort, secret, pem }: World): Promise<number> {
+  const folder = await makeFolder(join(parent, 'gateway-'))
   const ports = { postern: posternPort, service: servicePort, gateway: await freePort() }
   const words = { CLIENT_SECRET: secret, '/var/cache/nginx-postern': join(folder, 'cache'), 'LuaRoot /etc/apache2': `LuaRoot ${folder}` }
-  const files = [configuration, ...beside].map((file) => ({ file, to: join(folder, basename(file)) }))
+  const files = [configuration, ...otherFiles].map((file) => ({ file, to: join(folder, basename(file)) }))
   for (const { file, to } of files) await fillIn(file, to, ports, words)
   for (const file of ['postern.pem', 'postern-next.pem']) await writeFile(join(folder, file), pem)
 
   const child = start(t, { cwd: folder, command: await prepare(folder, files[0]!.to, ports) })
   await Promise.race([
-    isThere(ports.gateway),
+    untilListening(ports.gateway),
     child.ends().then(async (code) => { throw new Error(`${name} ended with ${code}: ${await readFile(join(folder, 'error.log'), 'utf8').catch(() => '')}`) })
   ])
   return ports.gateway
 }
 
-/** Waits until somebody listens. */
-async function isThere (port: number) {
-  const end = Date.now() + PATIENCE_MILLISECONDS
+/** Waits until something listens on a port. */
+async function untilListening (port: number) {
+  const end = Date.now() + TIMEOUT_MILLISECONDS
   for (;;) {
     const socket = connect(port, '127.0.0.1')
     const isOpen = await once(socket, 'connect').then(() => true, () => false)
     socket.destroy()
     if (isOpen) return
-    if (Date.now() > end) throw new Error(`nobody listens on port ${port}`)
+    if (Date.now() > end) throw new Error(`nothing listens on port ${port}`)
     await sleep(20)
   }
 }
 
-export interface Asked {
+export interface RequestOptions {
   method?: string
   token?: string
   headers?: Record<string, string | string[]>
   body?: Buffer
-  /** Sends the body without saying how long it is. */
+  /** Sends the body in chunks, without its length. */
   isChunked?: boolean
 }
 
-/** Sends a request with its path as it is written; gives the answer, and what of it arrived at the service behind. */
-export async function ask ({ arrivals }: World, port: number, path: string, { method = 'GET', token, headers = {}, body, isChunked = false }: Asked = {}) {
+/** Sends a request without changing its path. Returns the response, and the request as it arrived at the service behind the gateway. */
+export async function send ({ arrivals }: World, port: number, path: string, { method = 'GET', token, headers = {}, body, isChunked = false }: RequestOptions = {}) {
   const id = randomUUID()
   const sent = request({
     port,

@@ -13,22 +13,23 @@ const Jwk = Type.Object({
   y: Type.Optional(Type.String()),
   n: Type.Optional(Type.String()),
   e: Type.Optional(Type.String())
-}, { description: 'RFC 7517; public members only' })
+}, { description: 'A JSON Web Key (RFC 7517), public members only' })
 
 const jwks: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { config: { keyPrepublishSeconds }, isKnownToCaller, keys } = fastify
-  const maxAge = Math.min(MOST_MAX_AGE_SECONDS, Math.floor(keyPrepublishSeconds / 2)) // a new key is seen long before it signs
+  const { config: { keyPrepublishSeconds }, notModified, signingKeys } = fastify
+  const maxAge = Math.min(MOST_MAX_AGE_SECONDS, Math.floor(keyPrepublishSeconds / 2)) // caches see a new key long before it signs
 
   fastify.get('/jwks.json', {
     schema: {
-      summary: 'The public keys that access tokens are verified with',
+      summary: 'Get the public keys that verify access tokens (RFC 7517)',
       tags: ['service'],
-      response: { 200: Type.Object({ keys: Type.Array(Jwk) }), 304: Type.Null({ description: 'As it was' }) }
-    }
+      response: { 200: Type.Object({ keys: Type.Array(Jwk) }), 304: Type.Null({ description: 'Not modified' }) }
+    },
+    config: { open: 'public keys are for everybody' }
   }, async (_request, reply) => {
-    const jwks = keys.jwks()
+    const jwks = signingKeys.jwks()
     reply.header('cache-control', `public, max-age=${maxAge}`)
-    if (isKnownToCaller(JSON.stringify(jwks), reply)) return reply.code(304).send(null)
+    if (notModified(JSON.stringify(jwks), reply)) return reply.code(304).send(null)
     return jwks
   })
 }

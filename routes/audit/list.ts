@@ -2,19 +2,19 @@ import { AuditPage, AuditQuery, toAuditEvent } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const list: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db, requireRole } = fastify
+  const { auditLog, requireRole } = fastify
 
   fastify.get('', {
     schema: {
-      summary: 'The audit log, the newest first',
+      summary: 'List audit events, the newest first',
       tags: ['audit'],
       querystring: AuditQuery,
       response: { 200: AuditPage }
     },
     onRequest: requireRole('admin')
   }, async ({ query: { limit, cursor, user, event, since, request_id: requestId } }) => {
-    const { events, next } = await db.audit.list({
-      limit: limit!, // its default has filled it in
+    const { events, next } = await auditLog.list({
+      limit: limit!, // the schema has a default
       before: cursor === undefined ? undefined : Number(cursor),
       since: since === undefined ? undefined : Date.parse(since),
       subject: user,

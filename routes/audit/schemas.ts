@@ -1,18 +1,28 @@
 import { Type } from 'typebox'
 import { Id, Timestamp } from '../schemas.ts'
 import type { Static } from 'typebox'
+import type { AuditEvent as AuditRow } from '../../plugins/core/database.ts'
 
 const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema, Type.Null()])
 
-const RequestId = Type.String({ pattern: '^[\\w.-]{1,64}$', description: 'The X-Request-Id of an answer', examples: ['9f0c1c1e-6a0f-4f5e-9f3c-0a5b1f0d7c11'] })
+const RequestId = Type.String({
+  pattern: '^[\\w.-]{1,64}$',
+  description: 'The X-Request-Id of an answer',
+  examples: ['9f0c1c1e-6a0f-4f5e-9f3c-0a5b1f0d7c11']
+})
+
+const Actor = Type.Object({
+  kind: Type.Enum(['anonymous', 'user', 'client', 'cli', 'service']),
+  id: Nullable(Type.String())
+}, { description: 'Who did it' })
 
 export const AuditQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
   cursor: Type.Optional(Type.String({ pattern: '^\\d{1,15}$', description: 'The `next_cursor` of the page before' })),
-  user: Type.Optional({ ...Id, description: 'What happened to this account; without its refreshes, unless `event` asks for them' }),
+  user: Type.Optional({ ...Id, description: 'Only events of this account; without its refreshes, unless `event` asks for them' }),
   event: Type.Optional(Type.String({ pattern: '^[a-z_]{1,32}$', examples: ['sign_in_refused'] })),
-  since: Type.Optional({ ...Timestamp, description: 'From this time on' }),
-  request_id: Type.Optional({ ...RequestId, description: 'What this request did; without refreshes, unless `event` asks for them' })
+  since: Type.Optional({ ...Timestamp, description: 'Only events from this time on' }),
+  request_id: Type.Optional({ ...RequestId, description: 'Only events of this request; without refreshes, unless `event` asks for them' })
 }, { additionalProperties: false })
 
 export const AuditEvent = Type.Object({
@@ -20,7 +30,7 @@ export const AuditEvent = Type.Object({
   at: Timestamp,
   event: Type.String({ examples: ['logged_out'] }),
   outcome: Type.String({ description: '`done`, or of a refusal its code', examples: ['done'] }),
-  actor: Type.Object({ kind: Type.Enum(['anonymous', 'user', 'client', 'cli', 'service']), id: Nullable(Type.String()) }, { description: 'Who did it' }),
+  actor: Actor,
   subject: Nullable(Type.String({ description: 'The account that it happened to' })),
   session: Nullable(Type.String()),
   target: Nullable(Type.String({ description: 'The access token, key, client or other session that it happened to' })),
@@ -33,27 +43,12 @@ export const AuditEvent = Type.Object({
 
 export const AuditPage = Type.Object({
   events: Type.Array(AuditEvent),
-  next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'A page may hold fewer than `limit` events, or none, and yet have a next one' })
+  next_cursor: Type.Union([Type.String(), Type.Null()], {
+    description: 'A page may hold fewer than `limit` events, or none, and yet have a next one'
+  })
 })
 
-interface AuditRow {
-  sequence: number
-  at: number
-  event: string
-  outcome: string
-  actorKind: Static<typeof AuditEvent>['actor']['kind']
-  actorId: string | null
-  subject: string | null
-  session: string | null
-  target: string | null
-  ip: string | null
-  userAgent: string | null
-  requestId: string | null
-  details: Record<string, unknown> | null
-  hash: Buffer
-}
-
-/** An event as administrators see it and as it is exported. */
+/** An event as administrators see it, and as it is exported. */
 export function toAuditEvent ({ at, actorKind, actorId, userAgent, requestId, hash, ...row }: AuditRow): Static<typeof AuditEvent> {
   const { sequence, event, outcome, subject, session, target, ip, details } = row
   return {

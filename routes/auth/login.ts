@@ -2,21 +2,23 @@ import { Credentials, SignedIn, toUser } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const login: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accounts, limits, sessions } = fastify
+  const { credentials, sessions } = fastify
 
   fastify.post('/login', {
     schema: {
-      summary: 'Trade a name and a password for a pair of tokens',
+      summary: 'Sign in with a name and a password',
       tags: ['auth'],
       body: Credentials,
       response: { 200: SignedIn }
     },
-    config: { refusals: ['invalid_credentials', 'account_disabled', 'busy'] },
-    preHandler: limits.address
+    config: {
+      open: 'whoever signs in has no token yet',
+      limitByAddress: true,
+      refusals: ['invalid_credentials', 'account_disabled', 'busy']
+    }
   }, async (request) => {
     const { username, email, password } = request.body
-    const login = (username ?? email)! // the schema demands one of them
-    const user = await accounts.identify(login, password, request)
+    const user = await credentials.verify((username ?? email)!, password, request) // the schema demands one of them
     const tokens = await sessions.start(user, request)
     return { ...tokens, user: toUser(user) }
   })

@@ -2,20 +2,20 @@ import { RefreshTokenBody, Tokens } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { presentedToken, problem, sessions } = fastify
+  const { bearerToken, problem, sessions } = fastify
 
   fastify.post('/refresh', {
     schema: {
-      summary: 'Trade a refresh token for a new pair of tokens',
-      description: 'A refresh token is good for one use. Whoever lost a race or an answer gets the same next token again, for a few seconds; after that, using it twice ends the session.',
+      summary: 'Refresh: trade a refresh token for a new pair of tokens',
+      description: 'A refresh token is good for one use. For a few seconds a second use gives the same new tokens again, ' +
+        'because clients lose races and answers. After that it ends the session.',
       tags: ['auth'],
-      security: [{ refreshToken: [] }],
       body: RefreshTokenBody,
       response: { 200: Tokens }
     },
-    config: { refusals: ['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type', 'rate_limited'] }
+    config: { tokens: ['refresh'], refusals: ['rate_limited'] }
   }, async (request) => {
-    const token = presentedToken(request) ?? request.body?.refresh_token
+    const token = bearerToken(request) ?? request.body?.refresh_token
     if (token === undefined) throw problem('missing_token')
 
     return sessions.refresh(token, request)

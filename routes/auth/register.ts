@@ -2,20 +2,21 @@ import { Registration, SignedIn, toUser } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const register: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accounts, config, limits, problem, sessions } = fastify
+  const { accounts, sessions } = fastify
 
   fastify.post('/register', {
     schema: {
-      summary: 'Make an account and sign in to it',
+      summary: 'Register an account and sign in to it',
       tags: ['auth'],
       body: Registration,
       response: { 201: SignedIn }
     },
-    config: { refusals: ['registration_closed', 'username_taken', 'email_taken', 'weak_password', 'busy'] },
-    preHandler: limits.address
+    config: {
+      open: 'whoever registers has no token yet',
+      limitByAddress: true,
+      refusals: ['registration_closed', 'username_taken', 'email_taken', 'weak_password', 'busy']
+    }
   }, async (request, reply) => {
-    if (!config.registrationIsOpen) throw problem('registration_closed')
-
     const { user, session } = await accounts.register(request.body, request)
     return reply.code(201).send({ ...sessions.tokens(session), user: toUser(user) })
   })

@@ -1,10 +1,12 @@
 import { Type } from 'typebox'
 import { DisplayName, Email, Id, IdParams, PRINTABLE, Password, Timestamp, User, Username } from '../schemas.ts'
 import type { Static } from 'typebox'
+import type { Session as SessionRow } from '../../plugins/core/database.ts'
 
 export { NoContent, User, toUser } from '../schemas.ts'
 
 const closed = { additionalProperties: false }
+const bounded = { minLength: 1, maxLength: 254, pattern: PRINTABLE }
 
 export const Registration = Type.Object({
   username: Type.Optional(Username),
@@ -18,8 +20,8 @@ export const Registration = Type.Object({
 })
 
 export const Credentials = Type.Object({
-  username: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: PRINTABLE, description: 'A username or an e-mail address', examples: ['ada'] })),
-  email: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: PRINTABLE, examples: ['ada@example.com'] })),
+  username: Type.Optional(Type.String({ ...bounded, description: 'A username or an e-mail address', examples: ['ada'] })),
+  email: Type.Optional(Type.String({ ...bounded, examples: ['ada@example.com'] })),
   password: Password
 }, {
   ...closed,
@@ -41,7 +43,7 @@ export const PasswordChange = Type.Object({
   new_password: Type.String({ ...Password, examples: ['eight purple elephants'] })
 }, closed)
 
-/** For those who cannot send a refresh token as Bearer. */
+/** For clients that cannot send a refresh token as Bearer. */
 export const RefreshTokenBody = Type.Optional(Type.Union([
   Type.Object({ refresh_token: Type.Optional(Type.String()) }, closed),
   Type.Null()
@@ -64,24 +66,26 @@ export const Session = Type.Object({
   expires_at: Timestamp,
   ip: Type.String({ examples: ['203.0.113.7'] }),
   user_agent: Type.Union([Type.String({ examples: ['curl/8.5.0'] }), Type.Null()]),
-  current: Type.Boolean({ description: 'Whether it is the one that asks' })
+  current: Type.Boolean({ description: 'True for the session that asks' })
 })
 
 export const Sessions = Type.Object({ sessions: Type.Array(Session) })
 
 export const SessionParams = IdParams
 
-interface SessionRow {
-  id: string
-  createdAt: number
-  lastUsedAt: number
-  expiresAt: number
-  ip: string
-  userAgent: string | null
+/** A session as its owner sees it; `currentId` is the one that asks. */
+export function toSession (session: SessionRow, currentId: string): Static<typeof Session> {
+  return {
+    id: session.id,
+    created_at: toTimestamp(session.createdAt),
+    last_used_at: toTimestamp(session.lastUsedAt),
+    expires_at: toTimestamp(session.expiresAt),
+    ip: session.ip,
+    user_agent: session.userAgent,
+    current: session.id === currentId
+  }
 }
 
-/** A session as its owner sees it; `currentId` is the one that asks. */
-export function toSession ({ id, createdAt, lastUsedAt, expiresAt, ip, userAgent }: SessionRow, currentId: string): Static<typeof Session> {
-  const [created, used, expires] = [createdAt, lastUsedAt, expiresAt].map((time) => new Date(time).toISOString()) as [string, string, string] // map keeps the length
-  return { id, created_at: created, last_used_at: used, expires_at: expires, ip, user_agent: userAgent, current: id === currentId }
+function toTimestamp (time: number): string {
+  return new Date(time).toISOString()
 }

@@ -1,24 +1,24 @@
 import { NoContent, SessionParams, Sessions, toSession } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { audit, authenticate, db, now, problem } = fastify
+const sessionsRoute: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { authenticate, sessions } = fastify
 
   fastify.get('/sessions', {
     schema: {
-      summary: 'One\'s own live sessions',
+      summary: 'List your live sessions, the last used first',
       tags: ['account'],
       response: { 200: Sessions }
     },
     onRequest: authenticate
   }, async ({ user: { sub, sid } }) => {
-    const live = await db.sessions.list(sub, now())
+    const live = await sessions.list(sub)
     return { sessions: live.map((session) => toSession(session, sid)) }
   })
 
   fastify.delete('/sessions/:id', {
     schema: {
-      summary: 'End one of one\'s own sessions',
+      summary: 'End one of your sessions',
       tags: ['account'],
       params: SessionParams,
       response: { 204: NoContent }
@@ -26,10 +26,9 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { refusals: ['not_found'] },
     onRequest: authenticate
   }, async (request, reply) => {
-    const ended = await db.sessions.end(request.params.id, request.user.sub, audit.note(request, ([ended]) => ended && { event: 'logged_out', subject: ended.userId, session: ended.id }))
-    if (ended.length === 0) throw problem('not_found')
+    await sessions.end(request.params.id, request.user.sub, request)
     reply.code(204)
   })
 }
 
-export default sessions
+export default sessionsRoute

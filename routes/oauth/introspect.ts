@@ -6,7 +6,7 @@ const introspect: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/introspect', {
     schema: {
-      summary: 'Whether a token of either kind is good, and what it says (RFC 7662)',
+      summary: 'Introspect a token of either kind (RFC 7662)',
       tags: ['gateway'],
       body: TokenRequest,
       response: { 200: Introspection }
@@ -18,9 +18,21 @@ const introspect: FastifyPluginAsyncTypebox = async (fastify) => {
 
     const session = await sessions.find(token)
     if (!session) return { active: false }
-    const [iat, exp] = [session.lastUsedAt, session.expiresAt].map((time) => Math.floor(time / 1000))
-    return { active: true, token_type: 'refresh_token', iss: config.issuer, client_id: config.clientId, sub: session.userId, sid: session.id, iat, exp }
+    return {
+      active: true,
+      token_type: 'refresh_token',
+      iss: config.issuer,
+      client_id: config.clientId,
+      sub: session.userId,
+      sid: session.id,
+      iat: toSeconds(session.lastUsedAt),
+      exp: toSeconds(session.expiresAt)
+    }
   })
+}
+
+function toSeconds (milliseconds: number): number {
+  return Math.floor(milliseconds / 1000)
 }
 
 export default introspect

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 
-/** RFC 7662, section 2.1, and RFC 7009, section 2.1. Parameters that are not known are ignored, as RFC 6749 wants it. */
+/** RFC 7662, section 2.1, and RFC 7009, section 2.1. Unknown parameters are ignored, as RFC 6749 demands. */
 export const TokenRequest = Type.Object({
   token: Type.String({ minLength: 1, maxLength: 8192, examples: ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIs…'] }),
   token_type_hint: Type.Optional(Type.String({ examples: ['access_token', 'refresh_token'] }))
@@ -22,4 +22,4 @@ export const Introspection = Type.Object({
   auth_time: Type.Optional(Type.Integer())
 })
 
-export const Revoked = Type.Null({ description: 'The token is not good, whether or not it was before' })
+export const Revoked = Type.Null({ description: 'The token is invalid now' })

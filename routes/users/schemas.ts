@@ -24,14 +24,14 @@ export const UsersPage = Type.Object({
   next_cursor: Type.Union([Type.String(), Type.Null()])
 })
 
-/** Where a page goes on: after the user who was made at `createdAt`, 6 bytes, with this id, 16 bytes. */
+/** The cursor of the page after this user: `createdAt` in 6 bytes, and the id in 16. */
 export function cursorAfter ({ createdAt, id }: { createdAt: number, id: string }): string {
   const time = Buffer.alloc(6)
   time.writeUIntBE(createdAt, 0, 6)
   return Buffer.concat([time, Buffer.from(id, 'base64url')]).toString('base64url')
 }
 
-/** What `cursorAfter` wrote. */
+/** Reads what `cursorAfter` wrote. */
 export function positionOf (cursor: string): { createdAt: number, id: string } {
   const bytes = Buffer.from(cursor, 'base64url')
   return { createdAt: bytes.readUIntBE(0, 6), id: bytes.toString('base64url', 6) }

@@ -2,27 +2,23 @@ import { NoContent, User, UserChange, UserParams, toUser } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const user: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accounts, db, problem, requireRole } = fastify
+  const { accounts, requireRole } = fastify
   const onRequest = requireRole('admin')
 
   fastify.get('/:id', {
     schema: {
-      summary: 'One account',
+      summary: 'Get an account',
       tags: ['users'],
       params: UserParams,
       response: { 200: User }
     },
     config: { refusals: ['not_found'] },
     onRequest
-  }, async (request) => {
-    const user = await db.users.findById(request.params.id)
-    if (!user) throw problem('not_found')
-    return toUser(user)
-  })
+  }, async (request) => toUser(await accounts.get(request.params.id)))
 
   fastify.patch('/:id', {
     schema: {
-      summary: 'Change an account: new roles, or disabling it, end its sessions',
+      summary: 'Change an account (changing roles or disabling it ends its sessions)',
       tags: ['users'],
       params: UserParams,
       body: UserChange,
@@ -30,11 +26,7 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { refusals: ['not_found', 'username_taken', 'email_taken', 'last_admin'] },
     onRequest
-  }, async (request) => {
-    const user = await accounts.change(request.params.id, request.body, request)
-    if (!user) throw problem('not_found')
-    return toUser(user)
-  })
+  }, async (request) => toUser(await accounts.change(request.params.id, request.body, request)))
 
   fastify.delete('/:id', {
     schema: {
@@ -46,8 +38,7 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { refusals: ['not_found', 'last_admin'] },
     onRequest
   }, async (request, reply) => {
-    const isDone = await accounts.remove(request.params.id, request)
-    if (!isDone) throw problem('not_found')
+    await accounts.remove(request.params.id, request)
     reply.code(204)
   })
 }

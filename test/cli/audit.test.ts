@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 const env = { DATABASE_URL: databaseUrl(t as Test), ISSUER: 'https://auth.example.com' }
 const server = await build(t, { env })
 
-/** Runs a command on the database of the running service; gives the lines that it prints, or throws what it complains of. */
+/** Runs a command on the database of the running service; gives the lines that it prints, or throws the error that it prints. */
 async function linesOf (words: string, input = ''): Promise<string[]> {
   const { code, stdout, stderr } = await cli({ env, input }, words)
   if (code !== 0) throw Object.assign(new Error(stderr.trimEnd()), { code })
@@ -17,10 +17,10 @@ async function linesOf (words: string, input = ''): Promise<string[]> {
 t.test('What the command line does is in the audit log', async (t) => {
   const before = [...server.db.audit.walk()].length
   await linesOf('users create --username ada --role editor', PASSWORD)
-  const { id } = (await server.db.users.find('ada'))! // she was just made
+  const { id } = (await server.accounts.findByLogin('ada'))! // she was just made
   for (const words of ['users disable ada', 'users enable ada', 'sessions end ada', 'users delete ada', 'users delete-all --yes', 'clients create gateway', 'clients delete gateway']) await linesOf(words)
   const [kid = ''] = await linesOf('keys rotate')
-  await linesOf(`keys burn --kid ${kid}`)
+  await linesOf(`keys revoke --kid ${kid}`)
 
   const its = { actorKind: 'cli', actorId: null, outcome: 'done', ip: null, requestId: null }
   assertList(t, [...server.db.audit.walk()].slice(before), [
@@ -33,7 +33,7 @@ t.test('What the command line does is in the audit log', async (t) => {
     { ...its, event: 'client_created', target: 'gateway' },
     { ...its, event: 'client_deleted', target: 'gateway' },
     { ...its, event: 'key_added', target: kid },
-    { ...its, event: 'key_burnt', target: kid }
+    { ...its, event: 'key_revoked', target: kid }
   ])
 })
 
@@ -49,7 +49,7 @@ t.test('audit', async (t) => {
     t.same(others.map((line) => line.split('\t')[2]), ['signed_in', 'signed_in', 'registered'])
   })
 
-  t.test('list finds by kind and time, and goes no further than it is told', async (t) => {
+  t.test('list filters by account, kind and time, and stops at the limit', async (t) => {
     const count = async (args: string) => (await linesOf(`audit list ${args}`)).length
 
     t.equal(await count(`--user ${id} --event signed_in --since 1h`), 3)
@@ -59,12 +59,13 @@ t.test('audit', async (t) => {
 
   t.test('list prints more than a page', async (t) => {
     const event = { at: 0, event: 'refreshed', outcome: 'rotated', actorKind: 'user' as const }
-    await Promise.all(Array.from({ length: 250 }, () => server.db.audit.add({ of: () => event, keeps: () => true, committed () {} })))
+    const entry = { toEvent: () => event, isStored: () => true, committed () {} }
+    await Promise.all(Array.from({ length: 250 }, () => server.db.audit.add(entry)))
 
     t.equal((await linesOf('audit list --event refreshed --limit 1000')).length, 250)
   })
 
-  t.test('list says what is wrong with what it is told', async (t) => {
+  t.test('list says which option is wrong', async (t) => {
     await t.rejects(linesOf('audit list --limit 0'), { message: 'The limit should be a number from 1, not "0".' })
     await t.rejects(linesOf('audit list --since once'), { message: 'The time should be a date or a duration such as 24h, not "once".' })
   })
@@ -75,18 +76,18 @@ t.test('audit', async (t) => {
     t.same(events.map(({ sequence, hash }) => [sequence, hash]), [...server.db.audit.walk()].map(({ sequence, hash }) => [sequence, hash.toString('hex')]))
   })
 
-  t.test('verify says that the log is whole, and from where on it is not', async (t) => {
+  t.test('verify says that the log is unchanged, or names the first event that does not follow', async (t) => {
     const [summary, head = ''] = await linesOf('audit verify')
     const [, name = ''] = head.split(' ')
-    t.match(summary, /^\d+ events, as they were written$/)
+    t.match(summary, /^\d+ events, unchanged$/)
     t.match(await linesOf(`audit verify --head ${name}`), [summary, head])
-    await t.rejects(linesOf('audit verify --head 9:00'), { message: /^Event 9:00 is not in the log: / })
+    await t.rejects(linesOf('audit verify --head 9:00'), { message: /^Event 9:00 is not in the log\. / })
 
     const client = new Client(server.db.file)
     client.exec("drop trigger audit_events_stay; update audit_events set actor_id = 'somebody else' where sequence = 3")
     client.close()
 
-    await t.rejects(linesOf('audit verify'), { code: 1, message: /^Event 3 does not follow / })
+    await t.rejects(linesOf('audit verify'), { code: 1, message: /^Event 3 does not follow from the one before it\. / })
   })
 })
 
@@ -94,7 +95,7 @@ t.test('why', async (t) => {
   const ada = await signUp(server)
   const logout = () => ada.inject({ method: 'POST', url: '/auth/logout', headers: { 'x-request-id': 'request-7' } })
 
-  t.test('explains a token that it reads, or is given', async (t) => {
+  t.test('explains a token from standard input, or from its argument', async (t) => {
     t.same(await linesOf('why -', `Bearer ${ada.access_token}\n`), ['good\tThe token is good.'])
     t.same(await linesOf('why --role admin', ada.access_token), ['missing_role\tThe token is good, but lacks the role admin.'])
     await logout()
@@ -105,11 +106,11 @@ t.test('why', async (t) => {
     t.match(cause, `\tlogged_out\tdone\tuser ${ada.user.id}\t${ada.user.id}\t${claimsOf(ada.access_token).sid}`)
   })
 
-  t.test('tells what a request did', async (t) => {
+  t.test('shows what a request did', async (t) => {
     const lines = await linesOf('why request-7')
 
     t.equal(lines.length, 1)
     t.match(lines[0], /\tlogged_out\t.*\trequest-7$/)
-    await t.rejects(linesOf('why request-8'), { message: /^The audit log has nothing of a request "request-8": / })
+    await t.rejects(linesOf('why request-8'), { message: /^The audit log has no event of request "request-8": / })
   })
 })

@@ -5,10 +5,10 @@ import t from 'tap'
 import { backUp } from '../../cli/backup.ts'
 import { restore } from '../../cli/restore.ts'
 import { replaceDatabase } from '../../db/backup.ts'
-import { readMigrationFiles } from '../../db/drizzle.ts'
-import { MIGRATIONS_FOLDER } from '../../db/index.ts'
 import { inspect } from '../../db/inspect.ts'
-import { readConfig } from '../../plugins/config.ts'
+import { readMigrations } from '../../db/migrate.ts'
+import { toColumns } from '../../plugins/accounts/canonical-names.ts'
+import { readConfig } from '../../plugins/core/config/index.ts'
 import { PASSWORD, TEST_ENVIRONMENT, assertRefused, bearer, build, signIn, signUp } from '../helper.ts'
 import { CLI, run } from '../processes.ts'
 import type { FastifyInstance } from 'fastify'
@@ -47,7 +47,7 @@ t.test('backup and restore', async (t) => {
   const server = await build(t, { env })
   const ada = await signUp(server, { username: 'ada' })
 
-  /** The settings of another place, with the master key of this one. */
+  /** The settings of another installation, with the master key of this one. */
   function elsewhere (name: string, content?: Buffer) {
     const place = join(root, name)
     mkdirSync(place)
@@ -60,7 +60,7 @@ t.test('backup and restore', async (t) => {
     t.test('copies the database while the service writes', async (t) => {
       const writing = new AbortController()
       let writes = 0
-      const write = async () => { while (!writing.signal.aborted) await server.db.users.add({ id: `id${writes}`, username: `user${writes++}`, passwordHash: '-', roles: [], createdAt: 1 }) }
+      const write = async () => { while (!writing.signal.aborted) await server.db.users.add({ id: `id${writes}`, ...toColumns({ username: `user${writes++}` }), passwordHash: '-', roles: [], createdAt: 1 }) }
       const load = [write(), write(), write()]
 
       const { code, stdout, stderr } = await run([...CLI, 'backup', backup], { env })
@@ -68,7 +68,7 @@ t.test('backup and restore', async (t) => {
       await Promise.all(load)
 
       t.same({ code, stderr }, { code: 0, stderr: '' })
-      t.equal(stdout, `${backup} is whole.\nIt is of no use without the master key: keep the file ${join(folder, 'master.key')} too, and in another place.\n`)
+      t.equal(stdout, `${backup} is complete.\nIt is useless without the master key. Keep the file ${join(folder, 'master.key')} too, in another place.\n`)
       t.equal(statSync(backup).mode & 0o777, 0o600)
       t.match(readdirSync(root).sort(), ['backup.db', 'data'])
       t.match(inspect(backup), { faults: [], version: 'current' })
@@ -76,13 +76,13 @@ t.test('backup and restore', async (t) => {
       t.ok(Number(copied) > 1 && Number(copied) <= writes, `${copied} of ${writes} accounts`)
     })
 
-    t.test('names MASTER_KEY where that is what is needed', async (t) => {
+    t.test('names MASTER_KEY when that is the master key', async (t) => {
       const other = join(root, 'named.db')
 
-      t.match(await backUp({ ...config, masterKey: 'it' }, other), /keep MASTER_KEY too/)
+      t.match(await backUp({ ...config, masterKey: 'it' }, other), /Keep MASTER_KEY too/)
     })
 
-    t.test('refuses what it cannot do, and leaves nothing behind', async (t) => {
+    t.test('refuses when it cannot copy, and leaves nothing behind', async (t) => {
       const [precious, other, unsound] = ['precious', 'other.db', 'unsound.db'].map((name) => join(root, name)) as [string, string, string] // as many as names
       writeFileSync(precious, 'precious')
       copyFileSync(backup, unsound)
@@ -93,7 +93,7 @@ t.test('backup and restore', async (t) => {
       await t.rejects(backUp(config, join(root, 'none', 'backup.db')), { code: 'refused', message: /ENOENT/ })
       await t.rejects(backUp({ ...config, databaseUrl: 'file::memory:' }, other), { code: 'refused', message: /in memory/ })
       await t.rejects(backUp({ ...config, databaseUrl: `file:${other}` }, other), { code: 'refused', message: /There is no database/ })
-      await t.rejects(backUp({ ...config, databaseUrl: `file:${unsound}` }, other), { code: 'refused', message: /1 rows have lost their parents/ })
+      await t.rejects(backUp({ ...config, databaseUrl: `file:${unsound}` }, other), { code: 'refused', message: /1 rows refer to missing rows/ })
 
       t.equal(readFileSync(precious, 'utf8'), 'precious')
       t.same(readdirSync(root), before)
@@ -102,7 +102,7 @@ t.test('backup and restore', async (t) => {
 
   t.test('restore', async (t) => {
     await t.test('refuses while the service runs', async (t) => {
-      await t.rejects(restore(config, backup), { code: 'refused', message: /is in use: stop the service\.$/ })
+      await t.rejects(restore(config, backup), { code: 'refused', message: /is in use\. Stop the service\.$/ })
 
       t.match(await signIn(server, 'ada'), { user: { username: 'ada' } })
     })
@@ -114,10 +114,10 @@ t.test('backup and restore', async (t) => {
     for (let i = 0; i < 9; i++) await server.db.revocations.add(`jti${i}`, Date.now() + 60_000)
     const cursor = server.db.revocations.since(0).at(-1)!.sequence
     const lists = await server.db.statusLists.live(0)
-    const kids = server.keys.all().map(({ kid }) => kid)
+    const kids = server.signingKeys.all().map(({ kid }) => kid)
     await server.close()
 
-    t.test('refuses what is no backup for this place, and leaves everything as it was', async (t) => {
+    t.test('refuses a file that is no backup of this installation, and leaves everything as it was', async (t) => {
       const [none, torn, foreign, newer] = ['none', 'torn.db', 'foreign.db', 'newer.db'].map((name) => join(root, name)) as [string, string, string, string] // as many as names
       writeFileSync(torn, readFileSync(backup).subarray(0, 20_000))
       change(foreign, 'create table users (id)')
@@ -126,11 +126,11 @@ t.test('backup and restore', async (t) => {
       const { ino } = statSync(file)
 
       await t.rejects(restore(config, none), { code: 'refused', message: /^There is no file/ })
-      await t.rejects(restore(config, torn), { code: 'refused', message: /is not sound/ })
+      await t.rejects(restore(config, torn), { code: 'refused', message: /is damaged/ })
       await t.rejects(restore(config, foreign), { code: 'refused', message: /is no database of Postern/ })
-      await t.rejects(restore(config, newer), { code: 'refused', message: /by a later version/ })
-      await t.rejects(restore({ ...config, masterKey: Buffer.alloc(32).toString('base64') }, backup), { code: 'wrong_setting', message: /should be the key that this database was made with/ })
-      await t.rejects(restore({ ...config, databaseUrl: `file:${join(root, 'new', 'postern.db')}` }, backup), { code: 'refused', message: /master key of the backup is missing: put it at .+new\/master\.key, or set MASTER_KEY/ })
+      await t.rejects(restore(config, newer), { code: 'refused', message: /by a later version of Postern/ })
+      await t.rejects(restore({ ...config, masterKey: Buffer.alloc(32).toString('base64') }, backup), { code: 'wrong_setting', message: /is not the key of this database/ })
+      await t.rejects(restore({ ...config, databaseUrl: `file:${join(root, 'new', 'postern.db')}` }, backup), { code: 'refused', message: /master key of the backup is missing\. Put it at .+new\/master\.key, or set MASTER_KEY/ })
       await t.rejects(restore({ ...config, databaseUrl: 'file::memory:' }, backup), { code: 'refused', message: /in memory/ })
 
       t.equal(statSync(file).ino, ino)
@@ -138,12 +138,12 @@ t.test('backup and restore', async (t) => {
       t.same(readdirSync(folder).sort(), ['master.key', 'postern.db'])
     })
 
-    t.test('brings back what was, keeps what there was aside, and lets nothing live again that had ended', async (t) => {
-      const told = await restore(config, backup)
+    t.test('brings the backup back, keeps the replaced database, and revives no session that had ended', async (t) => {
+      const message = await restore(config, backup)
       const names = readdirSync(folder)
       const restored = await build(t, { env })
 
-      t.match(told, /^(.+) is restored: start the service\.\nWhat was there is \1\.before-\w+\.\nSessions ended: 1\. Everybody signs in again\.$/)
+      t.match(message, /^(.+) is restored\. Start the service\.\nThe database that was there is \1\.before-\w+\.\nSessions ended: 1\. Everybody must sign in again\.$/)
       t.equal(statSync(file).mode & 0o777, 0o600)
       const [aside = '', ...others] = names.filter((name) => name.includes('before'))
       t.same([...others, ...names.filter((name) => name !== aside)].sort(), ['master.key', 'postern.db'])
@@ -153,19 +153,19 @@ t.test('backup and restore', async (t) => {
       assertRefused(t, await restored.inject({ method: 'POST', url: '/auth/login', payload: { username: 'grace', password: PASSWORD } }), 401, 'invalid_credentials')
       for (const tokens of [ada, grace]) await assertDead(t, restored, tokens)
 
-      const seen = restored.db.revocations.since(cursor) // by a follower of the feed, who knows all that was before
+      const seen = restored.db.revocations.since(cursor) // by a follower of the feed, who has seen everything before
       t.same(seen.filter(({ kind }) => kind === 'kid').map(({ revokedId }) => revokedId), kids)
       t.equal(seen.filter(({ kind }) => kind === 'sid').length, 1)
       const [session] = await restored.db.sessions.list(again.user.id, 0)
       t.notOk(lists.includes(session!.statusEntries[0]!.list), 'a token has no place that another may have had')
-      t.same([...restored.db.audit.walk()].filter(({ actorKind }) => actorKind === 'cli').map(({ event }) => event), ['restored', ...kids.map(() => 'key_burnt')])
+      t.same([...restored.db.audit.walk()].filter(({ actorKind }) => actorKind === 'cli').map(({ event }) => event), ['restored', ...kids.map(() => 'key_revoked')])
       t.match(await restored.db.audit.verify(), { broken: undefined })
     })
 
-    t.test('leaves everybody signed in when it is told that nothing happened since, and takes a -wal along', async (t) => {
+    t.test('leaves everybody signed in with --keep-sessions, and includes a -wal', async (t) => {
       const env = elsewhere('moved')
 
-      t.match(await restore(readConfig(env), copy, { keepSessions: true }), /^\S+ is restored: start the service\.$/)
+      t.match(await restore(readConfig(env), copy, { keepSessions: true }), /^\S+ is restored\. Start the service\.$/)
       const restored = await build(t, { env })
 
       t.equal((await restored.inject({ url: '/secret', headers: bearer(ada.access_token) })).statusCode, 200)
@@ -173,10 +173,10 @@ t.test('backup and restore', async (t) => {
       t.ok(existsSync(`${copy}-wal`), 'and the copy stays as it was')
     })
 
-    t.test('brings a backup of an older version up to date', async (t) => {
+    t.test('updates a backup of an older version', async (t) => {
       const env = elsewhere('updated')
       const old = join(root, 'old.db')
-      const [first] = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER })
+      const [first] = readMigrations()
       change(old, ...first!.sql, 'create table __drizzle_migrations (id integer primary key, hash text not null, created_at integer not null) strict', `insert into __drizzle_migrations (hash, created_at) values ('${first!.hash}', ${first!.folderMillis})`) // there is one at least
 
       await restore(readConfig(env), old)
@@ -185,7 +185,7 @@ t.test('backup and restore', async (t) => {
       t.match(inspect(join(root, 'updated', 'postern.db')), { faults: [], version: 'current' })
     })
 
-    t.test('leaves nothing of the old database where SQLite would take it for the new one\'s', async (t) => {
+    t.test('leaves no file of the old database where SQLite would take it for the new one\'s', async (t) => {
       const place = t.testdir({ db: 'old', 'db-wal': 'old', 'db-shm': 'old', 'db-journal': 'old', candidate: 'new' })
 
       replaceDatabase(join(place, 'candidate'), join(place, 'db'), join(place, 'aside'))
@@ -195,7 +195,7 @@ t.test('backup and restore', async (t) => {
       t.equal(readFileSync(join(place, 'aside'), 'utf8'), 'old')
     })
 
-    t.test('takes the place of a file that is broken, with what belonged to it', async (t) => {
+    t.test('replaces a damaged file, and the files beside it', async (t) => {
       const env = elsewhere('broken', Buffer.alloc(4096, 7))
 
       await restore(readConfig({ ...env, JWT_ALGORITHM: 'HS256', JWT_SECRET: 'a secret of at least thirty-two bytes' }), backup)
@@ -203,7 +203,7 @@ t.test('backup and restore', async (t) => {
       const names = readdirSync(join(root, 'broken'))
       t.same(names.filter((name) => !name.includes('before')).sort(), ['master.key', 'postern.db'])
       t.ok(readFileSync(join(root, 'broken', names.find((name) => /before-\w+$/.test(name))!)).equals(Buffer.alloc(4096, 7)))
-      t.match(inspect(join(root, 'broken', 'postern.db')), { faults: [], version: 'current', keys: [{ kid: kids[0] }] }) // HS256 burns none
+      t.match(inspect(join(root, 'broken', 'postern.db')), { faults: [], version: 'current', keys: [{ kid: kids[0] }] }) // with HS256 none is revoked
       t.same(query(join(root, 'broken', 'postern.db'), 'select count(*) from sessions'), [0])
     })
   })

@@ -23,7 +23,7 @@ t.test('doctor', async (t) => {
   await server.close()
   let count = 0
 
-  /** Such an installation of its own, and what the doctor says of it that is not ok. */
+  /** A copy of that installation, and the findings about it that are not ok. */
   function prepare () {
     const folder = join(root, 'places', String(++count))
     const file = join(folder, 'postern.db')
@@ -39,15 +39,18 @@ t.test('doctor', async (t) => {
         for (const statement of statements) client.exec(statement)
         client.close()
       },
-      complaints: (env: Record<string, string> = {}, around = {}) => examine({ ...production, DATABASE_URL: `file:${file}`, ...env }, { ...surroundings, ...around }).filter(({ level }) => level !== 'ok')
+      async complaints (env: Record<string, string> = {}, around = {}) {
+        const findings = await examine({ ...production, DATABASE_URL: `file:${file}`, ...env }, { ...surroundings, ...around })
+        return findings.filter(({ level }) => level !== 'ok')
+      }
     }
   }
 
-  t.test('finds nothing wrong where nothing is, and changes nothing', async (t) => {
+  t.test('finds nothing wrong in a sound installation, and changes nothing', async (t) => {
     const { folder, file } = prepare()
     const { mtimeMs } = statSync(file)
 
-    const findings = examine({ ...production, DATABASE_URL: `file:${file}` }, surroundings)
+    const findings = await examine({ ...production, DATABASE_URL: `file:${file}` }, surroundings)
 
     t.same(findings.map(({ level, about }) => `${level} ${about}`), ['ok settings', 'ok permissions', 'ok master key', 'ok integrity', 'ok migrations', 'ok keys', 'ok clock', 'ok disk'])
     t.same(readdirSync(folder).sort(), ['master.key', 'postern.db'])
@@ -61,91 +64,93 @@ t.test('doctor', async (t) => {
     const { code, stdout, stderr } = await cli({ env: { DATABASE_URL: `file:${file}`, ISSUER: '', ARGON2_MEMORY_KIB: '', ARGON2_TIME_COST: '', RATE_LIMIT: '' } }, 'doctor')
 
     t.same({ code, stderr }, { code: 1, stderr: '' })
-    t.match(stdout, /^warn {2}settings {5}ISSUER is not set: .+\nfail {2}permissions {2}Others than its owner may use .+: chmod 600 .+\nok {4}master key/)
+    t.match(stdout, /^warn {2}settings {5}ISSUER is not set: .+\nfail {2}permissions {2}Other users may read .+\. Run: chmod 600 .+\nok {4}master key/)
   })
 
-  t.test('says of a wrong setting what a start would say', async (t) => {
-    assertComplaint(t, prepare().complaints({ PORT: 'x' }), 'fail', 'settings', /^PORT is "x" but should be/)
+  t.test('says about a wrong setting what a start would say, about a feature\'s too', async (t) => {
+    const { complaints } = prepare()
+
+    for (const name of ['PORT', 'METRICS_PORT']) assertComplaint(t, await complaints({ [name]: 'x' }), 'fail', 'settings', new RegExp(`^${name} is "x" but should be a port `))
   })
 
-  t.test('warns of settings that are no good in production', async (t) => {
+  t.test('warns of settings that are unfit for production', async (t) => {
     const { complaints } = prepare()
     const cases: Array<[Record<string, string>, RegExp]> = [
       [{ ISSUER: '' }, /^ISSUER is not set/],
       [{ ISSUER: 'http://auth.example.com' }, /^ISSUER begins with http:/],
       [{ TRUST_PROXY: '' }, /^HOST is 0\.0\.0\.0 and TRUST_PROXY is not set/],
-      [{ TRUST_PROXY: '0.0.0.0/0' }, /^TRUST_PROXY believes everybody/],
+      [{ TRUST_PROXY: '0.0.0.0/0' }, /^TRUST_PROXY trusts everybody/],
       [{ JWT_ALGORITHM: 'HS256', JWT_SECRET: 'secret'.repeat(6) }, /^JWT_SECRET repeats few characters/],
       [{ WORKERS: '9' }, /^WORKERS is 9 on 8 cores/],
       [{ ARGON2_TIME_COST: '1' }, /^ARGON2_MEMORY_KIB and ARGON2_TIME_COST are below/],
       [{ RATE_LIMIT: 'off' }, /^RATE_LIMIT is off/]
     ]
 
-    for (const [env, sentence] of cases) assertComplaint(t, complaints(env), 'warn', 'settings', sentence)
-    assertComplaint(t, complaints({ ARGON2_THREADS: '2' }, { memoryBytes: 64 * 2 ** 20 }), 'warn', 'settings', /^Hashing passwords can take 38 MiB of 64/)
-    t.same(complaints({ ISSUER: 'http://localhost:3000', HOST: '127.0.0.1', TRUST_PROXY: '' }), [], 'as a laptop may have them')
-    t.same(complaints({ ARGON2_MEMORY_KIB: '7168', ARGON2_TIME_COST: '5' }), [], 'which OWASP takes for equal')
+    for (const [env, sentence] of cases) assertComplaint(t, await complaints(env), 'warn', 'settings', sentence)
+    assertComplaint(t, await complaints({ ARGON2_THREADS: '2' }, { memoryBytes: 64 * 2 ** 20 }), 'warn', 'settings', /^Hashing passwords can take 38 MiB of 64/)
+    t.same(await complaints({ ISSUER: 'http://localhost:3000', HOST: '127.0.0.1', TRUST_PROXY: '' }), [], 'as on a laptop')
+    t.same(await complaints({ ARGON2_MEMORY_KIB: '7168', ARGON2_TIME_COST: '5' }), [], 'which OWASP holds to be equal')
   })
 
   t.test('warns of a database in memory', async (t) => {
-    assertComplaint(t, prepare().complaints({ DATABASE_URL: 'file::memory:' }), 'warn', 'database', /forgets everything/)
+    assertComplaint(t, await prepare().complaints({ DATABASE_URL: 'file::memory:' }), 'warn', 'database', /forgets everything/)
   })
 
-  t.test('has nothing against a place where nothing is yet', async (t) => {
+  t.test('accepts a database that does not exist yet', async (t) => {
     const { folder, complaints } = prepare()
 
-    for (const path of ['other.db', 'new/postern.db']) t.same(complaints({ DATABASE_URL: `file:${join(folder, path)}` }), [])
+    for (const path of ['other.db', 'new/postern.db']) t.same(await complaints({ DATABASE_URL: `file:${join(folder, path)}` }), [])
   })
 
   t.test('finds what others may read', async (t) => {
     const { folder, file, complaints } = prepare()
 
     chmodSync(folder, 0o755)
-    assertComplaint(t, complaints(), 'warn', 'permissions', /chmod 700/)
+    assertComplaint(t, await complaints(), 'warn', 'permissions', /^Other users may look into .+\. Run: chmod 700/)
     chmodSync(folder, 0o700)
     chmodSync(file, 0o640)
-    assertComplaint(t, complaints(), 'fail', 'permissions', /postern\.db: chmod 600/)
+    assertComplaint(t, await complaints(), 'fail', 'permissions', /postern\.db\. Run: chmod 600/)
   })
 
-  t.test('finds a database that is not sound', async (t) => {
+  t.test('finds a damaged database', async (t) => {
     const { file, change, complaints } = prepare()
 
     change('pragma foreign_keys = OFF', 'update sessions set user_id = \'nobody\'')
-    assertComplaint(t, complaints(), 'fail', 'integrity', /1 rows have lost their parents/)
+    assertComplaint(t, await complaints(), 'fail', 'integrity', /1 rows refer to missing rows/)
     writeFileSync(file, 'something else altogether')
-    assertComplaint(t, complaints(), 'fail', 'integrity', /is not a database/)
+    assertComplaint(t, await complaints(), 'fail', 'integrity', /is not a database/)
   })
 
   t.test('finds a database of another program or another version', async (t) => {
     const { change, complaints } = prepare()
 
     change('insert into __drizzle_migrations (hash, created_at) values (\'new\', 9000000000000)')
-    assertComplaint(t, complaints(), 'fail', 'migrations', /by a later version/)
+    assertComplaint(t, await complaints(), 'fail', 'migrations', /^A later version of Postern wrote this database/)
     change('delete from __drizzle_migrations where created_at > (select min(created_at) from __drizzle_migrations)')
-    assertComplaint(t, complaints(), 'warn', 'migrations', /Some are missing/)
+    assertComplaint(t, await complaints(), 'warn', 'migrations', /Some are missing/)
     change('drop table __drizzle_migrations')
-    assertComplaint(t, complaints(), 'fail', 'migrations', /no database of Postern/)
+    assertComplaint(t, await complaints(), 'fail', 'migrations', /no database of Postern/)
   })
 
-  t.test('finds keys that the master key does not open, or none at all', async (t) => {
+  t.test('finds keys that the master key does not decrypt', async (t) => {
     const { keyFile, complaints } = prepare()
 
-    assertComplaint(t, complaints({ MASTER_KEY: Buffer.alloc(32).toString('base64') }), 'fail', 'keys', /does not open the signing keys/)
+    assertComplaint(t, await complaints({ MASTER_KEY: Buffer.alloc(32).toString('base64') }), 'fail', 'keys', /does not decrypt the signing keys/)
     writeFileSync(keyFile, PASSWORD)
-    assertComplaint(t, complaints(), 'fail', 'keys', /does not open the signing keys/)
+    assertComplaint(t, await complaints(), 'fail', 'keys', /does not decrypt the signing keys/)
   })
 
   t.test('finds a clock that is behind', async (t) => {
     const { complaints } = prepare()
 
-    assertComplaint(t, complaints({}, { now: clock.now() - 3_600_000 }), 'fail', 'clock', /^It is 2026-11-21T11:00:00\.000Z here, and the newest row is of 2026-11-21T12:00:00/)
-    t.same(complaints({}, { now: clock.now() - 30_000 }), [], 'by more than clocks may differ')
+    assertComplaint(t, await complaints({}, { now: clock.now() - 3_600_000 }), 'fail', 'clock', /^This machine says 2026-11-21T11:00:00\.000Z, but the newest row is of 2026-11-21T12:00:00/)
+    t.same(await complaints({}, { now: clock.now() - 30_000 }), [], 'by less than clocks may differ')
   })
 
   t.test('finds a disk that is nearly full', async (t) => {
     const { complaints } = prepare()
 
-    assertComplaint(t, complaints({}, { freeDiskBytes: 32 * 2 ** 20 }), 'warn', 'disk', /^Only 32 MiB are free/)
-    assertComplaint(t, complaints({}, { freeDiskBytes: 2 ** 20 }), 'fail', 'disk', /^Only 1 MiB are free/)
+    assertComplaint(t, await complaints({}, { freeDiskBytes: 32 * 2 ** 20 }), 'warn', 'disk', /^Only 32 MiB are free/)
+    assertComplaint(t, await complaints({}, { freeDiskBytes: 2 ** 20 }), 'fail', 'disk', /^Only 1 MiB are free/)
   })
 })

@@ -11,9 +11,9 @@ async function buildWithCli (t: Test) {
 }
 
 t.test('keys', async (t) => {
-  t.test('are rotated: the next one is published by the running service, and does not sign yet', async (t) => {
+  t.test('are rotated: the running service publishes the next one, which does not sign yet', async (t) => {
     const { server, cli } = await buildWithCli(t)
-    const { kid: signing } = server.keys.current()
+    const { kid: signing } = server.signingKeys.current()
 
     const rotated = await cli('keys rotate')
     const listed = await cli('keys list')
@@ -21,7 +21,7 @@ t.test('keys', async (t) => {
     const next = rotated.stdout.trim()
     t.equal(rotated.code, 0)
     t.same((await server.inject({ url: '/.well-known/jwks.json' })).json().keys.map(({ kid }: { kid: string }) => kid), [signing, next])
-    t.equal(server.keys.current().kid, signing)
+    t.equal(server.signingKeys.current().kid, signing)
     t.match(listed.stdout, new RegExp(`^${signing}\tES256\tsigns\t\\S+Z\t\\S+Z\n${next}\tES256\t-\t\\S+Z\t-\n$`))
   })
 
@@ -30,21 +30,30 @@ t.test('keys', async (t) => {
 
     const { stdout } = await cli('keys rotate --now')
 
-    t.equal(server.keys.current().kid, stdout.trim())
+    t.equal(server.signingKeys.current().kid, stdout.trim())
   })
 
-  t.test('are burnt: the running service refuses what they signed at the next request', async (t) => {
+  t.test('are revoked: the running service refuses their tokens from the next request on', async (t) => {
     const { server, cli } = await buildWithCli(t)
     const ada = await signUp(server, { username: 'ada' })
-    const { kid } = server.keys.current()
+    const { kid } = server.signingKeys.current()
 
-    const [burnt, unknown, none] = [await cli(`keys burn --kid ${kid}`), await cli('keys burn nothing'), await cli('keys burn')]
+    const [revoked, unknown, none] = [await cli(`keys revoke --kid ${kid}`), await cli('keys revoke nothing'), await cli('keys revoke')]
 
-    t.match(burnt, { code: 0, stdout: 'burnt\n' })
+    t.match(revoked, { code: 0, stdout: 'revoked\n' })
     t.match(unknown, { code: 1, stderr: 'There is no key "nothing".\n' })
     t.match(none, { code: 1, stderr: 'There is no key "".\n' })
     t.equal((await ada.inject({ url: '/secret' })).statusCode, 401)
     t.equal((await (await signIn(server, 'ada')).inject({ url: '/secret' })).statusCode, 200)
+  })
+
+  t.test('are revoked by the old name of the command, too', async (t) => {
+    const { server, cli } = await buildWithCli(t)
+    const { kid } = server.signingKeys.current()
+
+    t.same(await cli(`keys burn --kid ${kid}`), { code: 0, stdout: 'revoked\n', stderr: '' })
+
+    t.not(server.signingKeys.current().kid, kid)
   })
 
   t.test('are exported as a JWK set and as PEM, without their private parts', async (t) => {
@@ -52,20 +61,20 @@ t.test('keys', async (t) => {
 
     const [set, pem] = await Promise.all([cli('keys export'), cli('keys export --pem')])
 
-    t.same(JSON.parse(set.stdout), server.keys.jwks())
-    t.equal(pem.stdout, server.keys.current().publicKey)
+    t.same(JSON.parse(set.stdout), server.signingKeys.jwks())
+    t.equal(pem.stdout, server.signingKeys.current().publicKey)
   })
 
-  t.test('are no pairs with HS256, so there is nothing to rotate', async (t) => {
+  t.test('are not rotated with HS256, which has no key pair', async (t) => {
     const { cli } = await buildWithCli(t)
 
     const refused = await cli('keys rotate', { DATABASE_URL: 'file::memory:', JWT_ALGORITHM: 'HS256', JWT_SECRET: 'a secret of more than thirty-two bytes' })
 
-    t.match(refused, { code: 1, stderr: /^HS256 has one key/ })
+    t.match(refused, { code: 1, stderr: /^HS256 uses one shared secret/ })
   })
 })
 
-t.test('clients are made with a secret that lets them in, listed, and deleted', async (t) => {
+t.test('clients are made with a secret that authenticates them, listed, and deleted', async (t) => {
   const { server, cli } = await buildWithCli(t)
   const introspect = (secret: string) => server.inject({
     method: 'POST',
@@ -79,8 +88,8 @@ t.test('clients are made with a secret that lets them in, listed, and deleted', 
   t.equal((await introspect(secret)).statusCode, 200)
 
   const [again, odd, listed] = await Promise.all([cli('clients create gateway'), cli('clients create a:b'), cli('clients list')])
-  t.match(again, { code: 1, stderr: 'There is a client "gateway" already.\n' })
-  t.match(odd, { code: 1, stderr: /^A client's id is of letters/ })
+  t.match(again, { code: 1, stderr: 'A client "gateway" exists already.\n' })
+  t.match(odd, { code: 1, stderr: /^A client id has 1 to 64 letters/ })
   t.match(listed.stdout, /^gateway\t\S+Z\n$/)
 
   t.match(await cli('clients delete gateway'), { code: 0, stdout: 'deleted\n' })

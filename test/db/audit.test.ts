@@ -2,22 +2,24 @@ import { createHash } from 'node:crypto'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { fileOf, openDatabase } from '../../db/index.ts'
+import { toColumns } from '../../plugins/accounts/canonical-names.ts'
 import { databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
 const WINDOW = 50_000
 
-/** A database, what writes events of a time into its log, and somebody else at the same file. */
+/** A database, a function that writes an event of a time into its log, and another connection to the same file. */
 async function prepare (t: Test) {
   const url = databaseUrl(t)
   const database = await openDatabase(url)
   const other = new Client(fileOf(url))
   t.teardown(async () => { other.close(); await database.close() })
-  return { ...database, url, other, note, add: (at: number, more = {}) => database.audit.add(note(at, more)), count: () => other.prepare('select count(*) from audit_events').pluck().get() }
+  return { ...database, url, other, add: (at: number, more = {}) => database.audit.add(entry(at, more)), count: () => other.prepare('select count(*) from audit_events').pluck().get() }
 }
 
-function note (at: number, more = {}) {
-  return { of: () => ({ at, event: 'signed_in', outcome: 'done', actorKind: 'user' as const, ...more }), keeps: () => true, committed () {} }
+/** The entry of an event of a time. */
+function entry (at: number, more = {}) {
+  return { toEvent: () => ({ at, event: 'signed_in', outcome: 'done', actorKind: 'user' as const, ...more }), isStored: () => true, committed () {} }
 }
 
 function sequences ({ events }: { events: Array<{ sequence: number }> }) {
@@ -39,21 +41,21 @@ t.test('The audit log', async (t) => {
     t.match(await audit.verify(), { events: 2, last: { sequence: 2 }, broken: undefined, hasHead: true })
   })
 
-  t.test('has an event if its deed was done, and none if not', async (t) => {
-    const { audit, users, clients, note, count } = await prepare(t)
-    const user = { id: 'a', username: 'ada', passwordHash: '-', roles: [], createdAt: 0 }
-    const told: unknown[] = []
-    const telling = { ...note(1), committed: () => { told.push(count()) } }
+  t.test('has an event when its operation was done, and none when not', async (t) => {
+    const { audit, users, apiClients, count } = await prepare(t)
+    const user = { id: 'a', ...toColumns({ username: 'ada' }), passwordHash: '-', roles: [], createdAt: 0 }
+    const counts: unknown[] = []
+    const counted = { ...entry(1), committed: () => { counts.push(count()) } }
 
-    await users.add(user, telling)
-    t.same(told, [1], 'and is there for others when it is told of')
-    await t.rejects(users.add({ ...user, id: 'b' }, telling), { code: 'username_taken' })
-    await clients.add({ id: 'c', secretHash: '-', createdAt: 0 }, { ...telling, of: () => undefined })
-    await t.rejects(users.add({ ...user, id: 'c', username: 'cleo' }, note(2, { actorKind: 'nobody' })), { code: 'SQLITE_CONSTRAINT_CHECK' })
+    await users.add(user, counted)
+    t.same(counts, [1], 'and others can read it when it is announced')
+    await t.rejects(users.add({ ...user, id: 'b' }, counted), { code: 'username_taken' })
+    await apiClients.add({ id: 'c', secretHash: '-', createdAt: 0 }, { ...counted, toEvent: () => undefined })
+    await t.rejects(users.add({ ...user, id: 'c', ...toColumns({ username: 'cleo' }) }, entry(2, { actorKind: 'nobody' })), { code: 'SQLITE_CONSTRAINT_CHECK' })
 
-    t.equal(told.length, 1)
+    t.equal(counts.length, 1)
     t.equal([...audit.walk()].length, 1)
-    t.equal(await users.findById('c'), undefined, 'what cannot be told is not done')
+    t.equal(await users.findById('c'), undefined, 'an operation whose event cannot be written is undone')
   })
 
   t.test('stays one chain, without a gap, when several write at the same time', async (t) => {
@@ -61,24 +63,24 @@ t.test('The audit log', async (t) => {
     const other = await openDatabase(url)
     t.teardown(() => other.close())
 
-    for (let i = 0; i < 10; i++) await Promise.all([add(i), other.audit.add(note(i)), add(i), other.audit.add(note(i))])
+    for (let i = 0; i < 10; i++) await Promise.all([add(i), other.audit.add(entry(i)), add(i), other.audit.add(entry(i))])
 
     t.match(await audit.verify(), { events: 40, last: { sequence: 40 }, broken: undefined })
     t.match(await other.audit.verify(), { events: 40 })
   })
 
-  t.test('stays one chain when one of the deeds that share a commit is undone', async (t) => {
-    const { audit, users, add, note } = await prepare(t)
-    const user = { id: 'a', username: 'ada', passwordHash: '-', roles: [], createdAt: 0 }
+  t.test('stays one chain when one of the operations that share a commit is undone', async (t) => {
+    const { audit, users, add } = await prepare(t)
+    const user = { id: 'a', ...toColumns({ username: 'ada' }), passwordHash: '-', roles: [], createdAt: 0 }
     await users.add(user)
-    let told = 0
-    const telling = { ...note(1), committed: () => { told++ } }
+    let announced = 0
+    const counted = { ...entry(1), committed: () => { announced++ } }
 
-    const deeds = await Promise.allSettled([audit.add(telling), users.add({ ...user, id: 'b' }, telling), audit.add(telling)])
+    const operations = await Promise.allSettled([audit.add(counted), users.add({ ...user, id: 'b' }, counted), audit.add(counted)])
     await add(2)
 
-    t.same(deeds.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
-    t.equal(told, 2, 'and tells of each deed once')
+    t.same(operations.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+    t.equal(announced, 2, 'each is announced once')
     t.match(await audit.verify(), { events: 3, broken: undefined })
   })
 
@@ -118,7 +120,7 @@ t.test('The audit log', async (t) => {
     })
   }
 
-  t.test('shows to who knows its head that its end was cut off', async (t) => {
+  t.test('shows to an operator who kept its head that its end was cut off', async (t) => {
     const { other, add, audit } = await prepare(t)
     const nothing = `0:${'0'.repeat(64)}`
     t.equal((await audit.verify(nothing)).hasHead, true)
@@ -136,7 +138,7 @@ t.test('The audit log', async (t) => {
 })
 
 t.test('audit.prune', async (t) => {
-  t.test('takes away what is older, leaves a chain that verifies, and goes on with it', async (t) => {
+  t.test('deletes what is older, and leaves a chain that verifies and goes on', async (t) => {
     const { add, audit } = await prepare(t)
     for (const at of [1, 2, 3, 4]) await add(at)
     const head = `2:${[...audit.walk()][1]?.hash.toString('hex')}`
@@ -152,7 +154,7 @@ t.test('audit.prune', async (t) => {
     t.match(await audit.verify(), { events: 1, last: { sequence: 5 }, broken: undefined })
   })
 
-  t.test('stops at the first that is young, though an older one follows because a clock was set back', async (t) => {
+  t.test('stops at the first young event, even if an older one follows because a clock was set back', async (t) => {
     const { add, audit } = await prepare(t)
     for (const at of [1, 9, 2]) await add(at)
 
@@ -168,7 +170,7 @@ t.test('A long log', async (t) => {
   other.exec(`with recursive n (i) as (select 2 union all select i + 1 from n where i < ${WINDOW + 10})
     insert into audit_events (sequence, at, event, outcome, actor_kind, subject, request_id, hash) select i, i * 10, 'refreshed', 'rotated', 'user', 'a', 'r', zeroblob(32) from n`)
 
-  t.test('is looked through in parts where no index leads to what is wanted', async (t) => {
+  t.test('is searched in parts where no index helps', async (t) => {
     const first = await audit.list({ limit: 10, event: 'rare' })
     const second = await audit.list({ limit: 10, event: 'rare', before: first.next })
 
@@ -195,7 +197,7 @@ t.test('A long log', async (t) => {
     t.equal((await audit.list({ limit: 1, since: 0 })).next, WINDOW + 10)
   })
 
-  t.test('is pruned a thousand at a time, to the last that is wanted', async (t) => {
+  t.test('is pruned a thousand at a time, up to the last old event', async (t) => {
     await audit.prune((WINDOW - 2_000) * 10)
 
     t.equal(count(), 2_011)

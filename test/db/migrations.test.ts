@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { connect, fileOf, openDatabase } from '../../db/index.ts'
+import { connect } from '../../db/connection.ts'
+import { fileOf, openDatabase } from '../../db/index.ts'
+import { toColumns } from '../../plugins/accounts/canonical-names.ts'
 import { build, databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
@@ -22,7 +24,7 @@ const rows: Record<string, Record<string, unknown>> = {
   probe: { id: 1, written_at: 1 }
 }
 
-/** What brings a new database to the version before migration `end`. */
+/** The statements that bring a new database to the version before migration `end`. */
 function statementsBefore (end: number): string[] {
   const applied = migrations.slice(0, end).flatMap(({ sql, when }) => [...sql.split('--> statement-breakpoint'), `insert into __drizzle_migrations (hash, created_at) values ('', ${when})`])
   return ['create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric)', ...applied]
@@ -50,7 +52,7 @@ function insertRows (client: Client.Database) {
   }
 }
 
-/** What is in a file, read past the service. */
+/** The rows in a file, read without the service. */
 function read<Row> (t: Test, url: string, query: string): Row[] {
   const client = new Client(fileOf(url), { readonly: true })
   t.teardown(() => client.close())
@@ -74,7 +76,7 @@ t.test('The schema', async (t) => {
     for (const { name, strict } of tables) t.equal(strict, 1, name)
   })
 
-  t.test('remembers which migrations made it, so that none runs twice', async (t) => {
+  t.test('records which migrations made it, so that none runs twice', async (t) => {
     const url = databaseUrl(t)
     await open(t, url)
     await open(t, url)
@@ -92,17 +94,17 @@ for (let end = 0; end <= migrations.length; end++) {
 
       t.equal(read(t, url, 'select * from __drizzle_migrations').length, migrations.length)
       for (const [table, row] of Object.entries(rows)) t.same(read(t, url, `select ${Object.keys(row).join(', ')} from ${table}`), end === 0 ? [] : [row], table)
-      t.match(await database.users.find('ADA'), end === 0 ? undefined : { id: 'u', roles: ['admin'], disabled: false })
+      t.match(await database.users.findByUsername('ada'), end === 0 ? undefined : { id: 'u', roles: ['admin'], disabled: false })
       t.match(await database.sessions.findById('s'), end === 0 ? undefined : { id: 's', roles: ['admin'] })
     })
 
-    t.test('minds its references afterwards', async (t) => {
+    t.test('enforces its references afterwards', async (t) => {
       const { users } = await open(t, await databaseBefore(t, end))
-      const user = { id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }
+      const user = { id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }
       const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
       await t.rejects(users.addSignedIn(user, session), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
-      t.equal(await users.find('bea'), undefined)
+      t.equal(await users.findByUsername('bea'), undefined)
     })
   })
 }
@@ -132,7 +134,7 @@ t.test('A database', async (t) => {
     }
   })
 
-  t.test('is opened by who comes second after who comes first has brought it up to date', async (t) => {
+  t.test('is opened by the second process after the first one has migrated it', async (t) => {
     const url = await databaseBefore(t, 0)
     const first = new Worker(`
       const { parentPort, workerData: { file, statements } } = require('node:worker_threads')
@@ -153,7 +155,7 @@ t.test('A database', async (t) => {
     t.equal(read(t, url, 'select * from __drizzle_migrations').length, migrations.length)
   })
 
-  t.test('is refused when rows have lost their parents', async (t) => {
+  t.test('is refused when rows refer to rows that are gone', async (t) => {
     const url = await databaseBefore(t, migrations.length)
     const client = new Client(fileOf(url))
     client.pragma('foreign_keys = OFF')
@@ -164,7 +166,7 @@ t.test('A database', async (t) => {
   })
 
   for (const [name, content] of [['text', 'Dear diary, '.repeat(1000)], ['noise', 'SQLite format 3\0' + '\x07'.repeat(5000)]] as const) {
-    t.test(`that is none stops the start with a sentence, and is left as it is: ${name}`, async (t) => {
+    t.test(`that is no database stops the start with a sentence, and stays as it is: ${name}`, async (t) => {
       const url = `file:${join(t.testdir(), 'postern.db')}`
       await writeFile(fileOf(url)!, content)
 
@@ -173,7 +175,7 @@ t.test('A database', async (t) => {
     })
   }
 
-  t.test('whose place is taken by something else stops the start with a sentence', async (t) => {
+  t.test('whose path is something else stops the start with a sentence', async (t) => {
     const folder = t.testdir({ 'a file': '' })
 
     for (const path of [folder, join(folder, 'a file', 'postern.db')]) {

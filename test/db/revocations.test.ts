@@ -2,7 +2,7 @@ import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
 
 t.test('revocations', async (t) => {
-  t.test('are given in their order, from where the reader left off', async (t) => {
+  t.test('come in their order, from where the reader left off', async (t) => {
     const { revocations, close } = await openDatabase('file::memory:')
     t.teardown(close)
 
@@ -13,7 +13,7 @@ t.test('revocations', async (t) => {
     t.same(revocations.since(3), [])
   })
 
-  t.test('never reuse a number, though all that came before is forgotten', async (t) => {
+  t.test('never reuse a sequence number, even after all earlier ones are pruned', async (t) => {
     const { revocations, close } = await openDatabase('file::memory:')
     t.teardown(close)
     await revocations.add('old', 1000)

@@ -2,12 +2,12 @@ import { createRequire } from 'node:module'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { fileOf, openDatabase } from '../../db/index.ts'
-import * as schema from '../../db/schema.ts'
+import * as schema from '../../db/schema/index.ts'
 import { databaseUrl } from '../helper.ts'
 
 const { getTableConfig } = createRequire(import.meta.url)('drizzle-orm/sqlite-core') as typeof import('drizzle-orm/sqlite-core')
 
-t.test('The schema that the code knows is the one that the migrations make', async (t) => {
+t.test('The schema in the code is the one that the migrations make', async (t) => {
   const url = databaseUrl(t)
   await (await openDatabase(url)).close()
   const client = new Client(fileOf(url))

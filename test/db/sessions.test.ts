@@ -2,26 +2,31 @@ import { join } from 'node:path'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
+import { toColumns } from '../../plugins/accounts/canonical-names.ts'
+import { timesOf } from '../../plugins/accounts/session-times.ts'
+import { readConfig } from '../../plugins/core/config/index.ts'
 import type { Test } from 'tap'
 
 const SECOND = 1000
+const config = readConfig({ REFRESH_TOKEN_TTL: '100s', SESSION_MAX_AGE: '250s', ACCESS_TOKEN_TTL: '15s' })
 
-/** A session that began at 0 and is good for 100 s; what rotates it at a time in seconds. */
+/** A session that began at 0 and is good for 100 s, and a function that rotates it at a time in seconds. */
 async function prepare (t: Test, url = 'file::memory:') {
   const database = await openDatabase(url)
   t.teardown(() => database.close())
   const { sessions, users } = database
-  const user = await users.add({ id: 'a', username: 'ada', passwordHash: 'hash', roles: [], createdAt: 0 })
-  const begin = (id: string, changes = {}, note?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, roles: [], ...changes }, user, note)
-  const rotate = (generation: number, seconds: number, id = 's') => sessions.rotate(id, generation, {
-    now: Math.round(seconds * SECOND), grace: 10 * SECOND, idleLifetime: 100 * SECOND, maxAge: 250 * SECOND, accessLifetime: 15 * SECOND, mostLiveTokens: 3
-  })
+  const user = await users.add({ id: 'a', ...toColumns({ username: 'ada' }), passwordHash: 'hash', roles: [], createdAt: 0 })
+  const begin = (id: string, changes = {}, entry?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, roles: [], ...changes }, user, entry)
+  const rotate = (generation: number, seconds: number, id = 's') => {
+    const now = Math.round(seconds * SECOND)
+    return sessions.rotate(id, generation, { now, timesOf: (createdAt) => timesOf(createdAt, now, config), grace: 10 * SECOND, mostLiveTokens: 3 })
+  }
   await begin('s')
   return { ...database, user, begin, rotate }
 }
 
 t.test('sessions.add', async (t) => {
-  t.test('starts none for an account that is no longer as it was when its password was right', async (t) => {
+  t.test('starts none for an account that changed after its password was verified', async (t) => {
     const { sessions, users, user, begin } = await prepare(t)
 
     await users.rehash(user, 'the same password')
@@ -33,7 +38,7 @@ t.test('sessions.add', async (t) => {
     await users.update('a', { roles: ['admin'] })
     t.equal(await begin('with the roles of before'), undefined)
     t.match(await begin('with the roles of now', { roles: ['admin'] }), { roles: ['admin'] })
-    await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: ['admin'], createdAt: 0 }) // so that one remains
+    await users.add({ id: 'b', ...toColumns({ username: 'bea' }), passwordHash: 'hash', roles: ['admin'], createdAt: 0 }) // so that one remains
     await users.update('a', { roles: [] })
     t.match(await begin('with the same roles again'), { id: 'with the same roles again' })
     await users.changePassword({ ...user, passwordHash: 'the same password' }, 'new hash', '', SECOND)
@@ -45,17 +50,17 @@ t.test('sessions.add', async (t) => {
 })
 
 t.test('An account', async (t) => {
-  t.test('has 1000 sessions at the most: the one that was not used for longest ends', async (t) => {
+  t.test('has 1000 sessions at most: the least recently used one ends', async (t) => {
     const { audit, sessions, revocations, users, begin, rotate } = await prepare(t)
-    const bea = await users.add({ id: 'b', username: 'bea', passwordHash: 'hash', roles: [], createdAt: 0 })
+    const bea = await users.add({ id: 'b', ...toColumns({ username: 'bea' }), passwordHash: 'hash', roles: [], createdAt: 0 })
     await sessions.add({ id: 'beas', userId: 'b', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 1, accessExpiresAt: 1, ip: '', userAgent: null, roles: [] }, bea)
     await Promise.all(Array.from({ length: 999 }, (_, i) => begin(`s${i}`))) // in one commit
     await rotate(0, 1)
     t.same(revocations.since(0), [])
 
     t.match(await begin('one more', { lastUsedAt: 2 * SECOND }, {
-      of: (start) => ({ at: 2 * SECOND, event: 'signed_in', outcome: 'done', actorKind: 'user', actorId: 'a', session: start?.begun.id, target: start?.ended }),
-      keeps: () => true,
+      toEvent: (start) => ({ at: 2 * SECOND, event: 'signed_in', outcome: 'done', actorKind: 'user', actorId: 'a', session: start?.begun.id, target: start?.ended }),
+      isStored: () => true,
       committed () {}
     }), { id: 'one more' })
 
@@ -78,7 +83,7 @@ t.test('sessions.rotate', async (t) => {
     t.match(await rotate(3, 250), { outcome: 'expired' })
   })
 
-  t.test('never forgets an access token that is good for longer', async (t) => {
+  t.test('keeps the expiry of an access token that is good for longer', async (t) => {
     const { sessions, revocations, begin, rotate } = await prepare(t)
     await begin('long', { accessExpiresAt: 90 * SECOND })
 
@@ -92,7 +97,7 @@ t.test('sessions.rotate', async (t) => {
     const { rotate } = await prepare(t)
     await rotate(0, 20)
 
-    t.match(await rotate(0, 29.999), { outcome: 'repeated', session: { generation: 1, lastUsedAt: 20_000 } })
+    t.match(await rotate(0, 29.999), { outcome: 'replayed_in_grace', session: { generation: 1, lastUsedAt: 20_000 } })
     t.match(await rotate(1, 29.999), { outcome: 'rotated', session: { generation: 2 } })
   })
 
@@ -110,27 +115,27 @@ t.test('sessions.rotate', async (t) => {
     })
   }
 
-  t.test('lets one of many win, who ask at the same moment', async (t) => {
+  t.test('lets one of many simultaneous requests win', async (t) => {
     const { rotate } = await prepare(t)
 
     const outcomes = await Promise.all(Array.from({ length: 50 }, () => rotate(0, 1)))
 
-    t.same(outcomes.map(({ outcome }) => outcome), ['rotated', ...Array(49).fill('repeated')])
+    t.same(outcomes.map(({ outcome }) => outcome), ['rotated', ...Array(49).fill('replayed_in_grace')])
     t.ok(outcomes.every((result) => 'session' in result && result.session.generation === 1))
   })
 
-  t.test('lets a session have so many live tokens and no more, until one of them has expired', async (t) => {
+  t.test('refuses a token over the limit of live tokens, until one of them has expired', async (t) => {
     const { sessions, rotate } = await prepare(t)
     await rotate(0, 1)
     await rotate(1, 2)
     const before = await sessions.findById('s')
 
-    t.same(await rotate(2, 14.999), { outcome: 'crowded', until: 15 * SECOND })
+    t.same(await rotate(2, 14.999), { outcome: 'too_many_tokens', until: 15 * SECOND })
     t.same(await sessions.findById('s'), before)
     t.match(await rotate(2, 15), { outcome: 'rotated', session: { generation: 3, statusEntries: { length: 3 } } })
   })
 
-  t.test('ends a session that has so many, too, when an old token is used', async (t) => {
+  t.test('ends a session at that limit, too, when an old token is used', async (t) => {
     const { rotate } = await prepare(t)
     await rotate(0, 1)
     await rotate(1, 2)
@@ -138,7 +143,7 @@ t.test('sessions.rotate', async (t) => {
     t.match(await rotate(0, 3), { outcome: 'reused' })
   })
 
-  t.test('knows no session that there is not', async (t) => {
+  t.test('finds no session of an unknown id', async (t) => {
     const { rotate } = await prepare(t)
 
     t.match(await rotate(0, 1, 'x'), { outcome: 'unknown' })
@@ -146,7 +151,7 @@ t.test('sessions.rotate', async (t) => {
 })
 
 t.test('sessions.end', async (t) => {
-  t.test('ends a session of somebody else only for who does not say whose', async (t) => {
+  t.test('ends only a session of the given user, and any session when none is given', async (t) => {
     const { sessions, revocations } = await prepare(t)
 
     t.same(await sessions.end('s', 'b'), [])
@@ -157,7 +162,7 @@ t.test('sessions.end', async (t) => {
 })
 
 t.test('sessions.list', async (t) => {
-  t.test('has the live ones only, the last used first', async (t) => {
+  t.test('gives the live ones only, the last used first', async (t) => {
     const { sessions, begin } = await prepare(t)
     await begin('later', { lastUsedAt: 5 })
     await begin('over', { expiresAt: 50 * SECOND })
@@ -168,7 +173,7 @@ t.test('sessions.list', async (t) => {
 })
 
 t.test('sessions.prune', async (t) => {
-  t.test('forgets what has expired by then', async (t) => {
+  t.test('deletes the sessions that have expired by then', async (t) => {
     const { sessions, begin } = await prepare(t)
     await begin('short', { expiresAt: 50 * SECOND })
 
@@ -177,10 +182,10 @@ t.test('sessions.prune', async (t) => {
     t.same((await sessions.list('a', 0)).map(({ id }) => id), ['s'])
   })
 
-  t.test('looks at all of them, however many there are', async (t) => {
+  t.test('prunes every expired session, over many slices', async (t) => {
     const { sessions, users, begin } = await prepare(t)
     for (const id of ['b', 'c', 'd']) {
-      await users.add({ id, username: id, passwordHash: 'hash', roles: [], createdAt: 0 })
+      await users.add({ id, ...toColumns({ username: id }), passwordHash: 'hash', roles: [], createdAt: 0 })
       await Promise.all(Array.from({ length: 700 }, (_, i) => begin(`${id} ${i}`, { userId: id, expiresAt: (50 + i % 2) * SECOND })))
     }
 
@@ -191,7 +196,7 @@ t.test('sessions.prune', async (t) => {
     t.equal(await sessions.prune(1e15), 0)
   })
 
-  t.test('is not held up by numbers that no session has', async (t) => {
+  t.test('skips gaps in the row ids', async (t) => {
     const { sessions, begin } = await prepare(t, 'file:' + join(t.testdir(), 'data', 'postern.db'))
     const file = new Client(join(t.testdirName, 'data', 'postern.db'))
     t.teardown(() => file.close())

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { connect, fileOf, openDatabase } from '../../db/index.ts'
+import { connect } from '../../db/connection.ts'
+import { fileOf, openDatabase } from '../../db/index.ts'
 import { statusPlaces } from '../../db/status-lists.ts'
 import { databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
@@ -8,7 +9,7 @@ import type { Test } from 'tap'
 const DAY = 86_400_000
 const CAPACITY = 2 ** 20
 
-/** Repositories, what gives out places, and the file itself. */
+/** Repositories, the function that gives out places, and another connection to the file. */
 async function prepare (t: Test) {
   const url = databaseUrl(t)
   const database = await openDatabase(url)
@@ -21,7 +22,7 @@ async function prepare (t: Test) {
 }
 
 t.test('A place in a status list', async (t) => {
-  t.test('is given out once, among many that follow each other', async (t) => {
+  t.test('is given out once, among many in a row', async (t) => {
     const { placeFor, client, statusLists } = await prepare(t)
     const takeMany = client.transaction(() => Array.from({ length: 20_000 }, () => placeFor(1000, 0).index))
 
@@ -32,7 +33,7 @@ t.test('A place in a status list', async (t) => {
     t.equal(statusLists.capacity, CAPACITY)
   })
 
-  t.test('is given out once, wherever in the list and whatever its seed', async (t) => {
+  t.test('is given out once, for any seed and anywhere in the list', async (t) => {
     const { placeFor, connection, client } = await prepare(t)
     const { list } = placeFor(1000, 0)
     const place = client.prepare('update status_lists set issued = ?, seed = ? where id = ?')
@@ -48,7 +49,7 @@ t.test('A place in a status list', async (t) => {
     }), { numRuns: 20 })
   })
 
-  t.test('does not tell when its token was issued', async (t) => {
+  t.test('does not reveal when its token was issued', async (t) => {
     const { placeFor, client } = await prepare(t)
     const indexes = client.transaction(() => Array.from({ length: 1000 }, () => placeFor(1000, 0).index))()
 
@@ -81,7 +82,7 @@ t.test('A place in a status list', async (t) => {
 })
 
 t.test('statusLists.live', async (t) => {
-  t.test('has the lists in which a token may still be good, the oldest first', async (t) => {
+  t.test('gives the lists in which a token may still be good, the oldest first', async (t) => {
     const { placeFor, statusLists } = await prepare(t)
     const { list: first } = placeFor(DAY + 5000, 0)
     placeFor(1000, 0)
@@ -94,7 +95,7 @@ t.test('statusLists.live', async (t) => {
 })
 
 t.test('statusLists.prune', async (t) => {
-  t.test('forgets the lists of which every token has expired, with their bits, and none that takes new ones', async (t) => {
+  t.test('deletes the lists whose tokens have all expired, with their bits, and none that takes new ones', async (t) => {
     const { placeFor, statusLists, revocations, client } = await prepare(t)
     const first = placeFor(DAY + 1000, 0)
     const second = placeFor(DAY + 1000, DAY)

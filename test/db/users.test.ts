@@ -1,12 +1,15 @@
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
+import { emailKey, toColumns, usernameKey } from '../../plugins/accounts/canonical-names.ts'
+import { build } from '../helper.ts'
 import type { Test } from 'tap'
+import type { Names } from '../../plugins/accounts/canonical-names.ts'
 
 /** Repositories over a database in memory, and the users and sessions that a test asks for. */
 async function prepare (t: Test) {
   const database = await openDatabase('file::memory:')
   t.teardown(() => database.close())
-  const user = (id: string, names: object = { username: id }, roles: string[] = []) => database.users.add({ id, passwordHash: `hash of ${id}`, roles, createdAt: 1000, ...names })
+  const user = (id: string, names: Names = { username: id }, roles: string[] = []) => database.users.add({ id, passwordHash: `hash of ${id}`, roles, createdAt: 1000, ...toColumns(names) })
   const session = async (id: string, userId: string) => {
     const user = await database.users.findById(userId)
     await database.sessions.add({ id, userId, generation: 0, createdAt: 1000, lastUsedAt: 1000, expiresAt: 2000, accessExpiresAt: 1500, ip: '', userAgent: null, roles: user!.roles }, user!)
@@ -22,10 +25,10 @@ t.test('users.add and users.addSignedIn', async (t) => {
 
     await t.rejects(user('b', { username: 'ADA' }), { code: 'username_taken' })
     await t.rejects(user('b', { username: 'bea', email: 'Ada@Example.com' }), { code: 'email_taken' })
-    t.equal(await users.find('bea'), undefined)
+    t.equal(await users.findByUsername('bea'), undefined)
   })
 
-  t.test('passes on an error that is not about names', async (t) => {
+  t.test('throws any other error as it is', async (t) => {
     const { user } = await prepare(t)
     await user('a')
 
@@ -39,14 +42,14 @@ t.test('users.add and users.addSignedIn', async (t) => {
     await session('s', 'a')
     const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
-    await t.rejects(users.addSignedIn({ id: 'b', username: 'bea', passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+    await t.rejects(users.addSignedIn({ id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
 
     t.equal(await users.findById('b'), undefined)
   })
 })
 
 t.test('users.hashNextTo', async (t) => {
-  t.test('gives the next account\'s, after the last one the first one\'s, and nothing where there is none', async (t) => {
+  t.test('gives the hash of the next account, after the last one that of the first, and nothing when there is no account', async (t) => {
     const { users, user } = await prepare(t)
     t.equal(await users.hashNextTo('a'), undefined)
     await user('b')
@@ -56,14 +59,27 @@ t.test('users.hashNextTo', async (t) => {
   })
 })
 
-t.test('users.find', async (t) => {
-  t.test('compares usernames as RFC 8265 does, and e-mail addresses in lower case', async (t) => {
+t.test('users.findByUsername and users.findByEmail', async (t) => {
+  t.test('find the one account with this key', async (t) => {
     const { users, user } = await prepare(t)
-    await user('a', { username: 'Å\u0301da', email: ' Ada@Example.COM ' })
+    await user('a', { username: 'Ada', email: 'ada@example.com' })
+    await user('b', { username: 'adam' })
 
-    for (const login of ['å\u0301da', 'Å\u0301DA', 'ＡＤＡ'.replace('Ａ', 'Å\u0301'), 'A\u030a\u0301da', 'ada@example.com', 'ADA@EXAMPLE.COM ']) t.equal((await users.find(login))?.id, 'a', login)
-    for (const login of ['ada', 'a', '%', '', 'ada@example', '@']) t.equal(await users.find(login), undefined, login)
-    t.match(await users.findById('a'), { email: 'ada@example.com', usernameKey: 'ǻda' })
+    t.equal((await users.findByUsername('ada'))?.id, 'a')
+    t.equal((await users.findByEmail('ada@example.com'))?.id, 'a')
+    for (const key of ['Ada', 'ad', 'ada%', '', 'ada@example.com']) t.equal(await users.findByUsername(key), undefined, key)
+    for (const key of ['ada', 'ada@example', '', '@']) t.equal(await users.findByEmail(key), undefined, key)
+  })
+})
+
+t.test('accounts.findByLogin', async (t) => {
+  t.test('compares usernames as RFC 8265 does, and e-mail addresses in lower case', async (t) => {
+    const { accounts, db } = await build(t)
+    await db.users.add({ id: 'a', passwordHash: '-', roles: [], createdAt: 1000, ...toColumns({ username: 'Å\u0301da', email: ' Ada@Example.COM ' }) })
+
+    for (const login of ['å\u0301da', 'Å\u0301DA', 'Å\u0301ＤＡ', 'A\u030a\u0301da', 'ada@example.com', 'ADA@EXAMPLE.COM ']) t.equal((await accounts.findByLogin(login))?.id, 'a', login)
+    for (const login of ['ada', 'a', '%', '', 'ada@example', '@']) t.equal(await accounts.findByLogin(login), undefined, login)
+    t.match(await db.users.findById('a'), { email: 'ada@example.com', usernameKey: 'ǻda' })
   })
 })
 
@@ -74,7 +90,7 @@ t.test('users.list', async (t) => {
     await user('2', { username: 'adam' })
     await user('3', { email: 'ada%@example.com' })
     await user('4', { username: 'bea' })
-    const found = async (prefix: string) => (await users.list({ limit: 10, prefix })).map(({ id }) => id)
+    const found = async (prefix: string) => (await users.list({ limit: 10, prefix: { usernameKey: usernameKey(prefix), email: emailKey(prefix) } })).map(({ id }) => id)
 
     t.same(await found('ada'), ['1', '2', '3'])
     t.same(await found('ADA'), ['1', '2', '3'])
@@ -83,10 +99,10 @@ t.test('users.list', async (t) => {
     for (const prefix of ['%', '_da', '*', 'da', "' or 1=1 --"]) t.same(await found(prefix), [], prefix)
   })
 
-  t.test('goes on after a user, also among those made at the same moment', async (t) => {
+  t.test('continues after a user, also among those made at the same moment', async (t) => {
     const { users, user } = await prepare(t)
     for (const id of ['c', 'a', 'b']) await user(id)
-    await users.add({ id: 'A', username: 'earlier', passwordHash: '', roles: [], createdAt: 999 })
+    await users.add({ id: 'A', ...toColumns({ username: 'earlier' }), passwordHash: '', roles: [], createdAt: 999 })
 
     const first = await users.list({ limit: 2 })
     const second = await users.list({ limit: 2, after: first[1] })
@@ -96,7 +112,7 @@ t.test('users.list', async (t) => {
 })
 
 t.test('users.update', async (t) => {
-  t.test('changes nothing that it is not told to', async (t) => {
+  t.test('changes only the given fields', async (t) => {
     const { users, user } = await prepare(t)
     const before = await user('a', { username: 'ada', email: 'ada@example.com', name: 'Ada' }, ['editor'])
 
@@ -141,7 +157,7 @@ t.test('users.update', async (t) => {
     t.match(results, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'last_admin' } }])
   })
 
-  t.test('knows nobody by an unknown id', async (t) => {
+  t.test('changes nothing for an unknown id', async (t) => {
     const { users } = await prepare(t)
 
     t.equal(await users.update('x', { name: 'X' }), undefined)

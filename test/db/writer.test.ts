@@ -8,57 +8,57 @@ import { createWriter } from '../../db/writer.ts'
 import { databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
-/** A writer to a file of one table, and somebody else at the same file. */
+/** A writer to a file with one table, and another connection to the same file. */
 function prepare (t: Test) {
-  const file = join(t.testdir(), 'notes.db')
+  const file = join(t.testdir(), 'items.db')
   const [client, other] = [new Client(file, { timeout: 0 }), new Client(file, { timeout: 0 })]
   t.teardown(() => { client.close(); other.close() })
   client.pragma('journal_mode = WAL')
-  client.exec("create table notes (text text primary key); create trigger fatal before insert on notes when new.text = 'fatal' begin select raise(rollback, 'all of it'); end")
+  client.exec("create table items (text text primary key); create trigger fatal before insert on items when new.text = 'fatal' begin select raise(rollback, 'all of it'); end")
   const { write, writeUnsynced, revision } = createWriter(client, () => {})
-  const insert = client.prepare('insert into notes values (?)')
+  const insert = client.prepare('insert into items values (?)')
   return {
     client,
     other,
     write,
     writeUnsynced,
     revision,
-    note: (text: string) => write(() => insert.run(text).changes),
-    notes: () => other.prepare('select text from notes order by rowid').pluck().all(),
+    add: (text: string) => write(() => insert.run(text).changes),
+    items: () => other.prepare('select text from items order by rowid').pluck().all(),
     frames: () => other.prepare<[], { log: number }>('pragma wal_checkpoint(passive)').get()!.log
   }
 }
 
 t.test('write', async (t) => {
-  t.test('answers what the deed returned, once it can be read by others', async (t) => {
-    const { note, notes } = prepare(t)
+  t.test('gives what the operation returned, once others can read it', async (t) => {
+    const { add, items } = prepare(t)
 
-    const promise = note('one')
-    t.same(notes(), [])
+    const promise = add('one')
+    t.same(items(), [])
 
     t.equal(await promise, 1)
-    t.same(notes(), ['one'])
+    t.same(items(), ['one'])
   })
 
-  t.test('commits once for all the deeds of one turn, in their order', async (t) => {
-    const { note, notes, frames } = prepare(t)
-    const texts = Array.from({ length: 50 }, (_, i) => `note ${i}`)
+  t.test('commits once for all operations of one turn, in their order', async (t) => {
+    const { add, items, frames } = prepare(t)
+    const texts = Array.from({ length: 50 }, (_, i) => `item ${i}`)
     const before = frames()
 
-    t.same(await Promise.all(texts.map(note)), texts.map(() => 1))
+    t.same(await Promise.all(texts.map(add)), texts.map(() => 1))
     const together = frames()
-    for (const text of texts) await note(`another ${text}`)
+    for (const text of texts) await add(`another ${text}`)
     const apart = frames()
 
-    t.same(notes().slice(0, 50), texts)
+    t.same(items().slice(0, 50), texts)
     t.ok(together - before < 10, `${together - before} pages written for one commit`)
     t.ok(apart - together >= 50, `${apart - together} pages written for fifty`)
   })
 
-  t.test('lets a deed that fails take nothing of the others with it, and leave nothing of itself', async (t) => {
-    const { note, notes, write } = prepare(t)
+  t.test('undoes an operation that fails, and none of the others', async (t) => {
+    const { add, items, write } = prepare(t)
 
-    const results = await Promise.allSettled([note('one'), note('one'), write(() => { note('never'); throw new Error('no') }), note('two')])
+    const results = await Promise.allSettled([add('one'), add('one'), write(() => { add('never'); throw new Error('no') }), add('two')])
 
     t.match(results, [
       { status: 'fulfilled', value: 1 },
@@ -66,78 +66,78 @@ t.test('write', async (t) => {
       { status: 'rejected', reason: { message: 'no' } },
       { status: 'fulfilled', value: 1 }
     ])
-    t.same(notes(), ['one', 'two'])
+    t.same(items(), ['one', 'two'])
   })
 
-  t.test('undoes what a deed wrote before it failed', async (t) => {
-    const { client, note, notes, write } = prepare(t)
+  t.test('undoes what an operation wrote before it failed', async (t) => {
+    const { client, add, items, write } = prepare(t)
 
-    await Promise.allSettled([note('one'), write(() => {
-      client.exec("insert into notes values ('half of a deed')")
+    await Promise.allSettled([add('one'), write(() => {
+      client.exec("insert into items values ('half of an operation')")
       throw new Error('no')
     })])
 
-    t.same(notes(), ['one'])
+    t.same(items(), ['one'])
   })
 
-  t.test('rejects all of them when SQLite gives up the whole transaction, and goes on afterwards', async (t) => {
-    const { note, notes } = prepare(t)
+  t.test('rejects all of them when SQLite gives up the whole transaction, and continues afterwards', async (t) => {
+    const { add, items } = prepare(t)
 
-    const results = await Promise.allSettled([note('one'), note('fatal'), note('two')])
-    await note('three')
+    const results = await Promise.allSettled([add('one'), add('fatal'), add('two')])
+    await add('three')
 
     t.match(results, Array(3).fill({ status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_TRIGGER', message: 'all of it' } }))
-    t.same(notes(), ['three'])
+    t.same(items(), ['three'])
   })
 
   t.test('rejects all of them when the commit fails', async (t) => {
-    const { client, note, notes, write } = prepare(t)
-    client.exec('create table replies (note text references notes (text) deferrable initially deferred)')
+    const { client, add, items, write } = prepare(t)
+    client.exec('create table replies (item text references items (text) deferrable initially deferred)')
     client.pragma('foreign_keys = ON')
 
-    const results = await Promise.allSettled([note('one'), write(() => client.exec("insert into replies values ('nothing')"))])
+    const results = await Promise.allSettled([add('one'), write(() => client.exec("insert into replies values ('nothing')"))])
 
     t.match(results, Array(2).fill({ status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' } }))
-    t.same(notes(), [])
+    t.same(items(), [])
   })
 
-  t.test('waits while another process writes, and lets everything else go on', async (t) => {
-    const { note, notes, other } = prepare(t)
+  t.test('waits while another process writes, without blocking the event loop', async (t) => {
+    const { add, items, other } = prepare(t)
     other.exec('begin immediate')
     let turns = 0
     const timer = setInterval(() => turns++, 1)
     t.teardown(() => clearInterval(timer))
 
-    const promises = [note('one')]
+    const promises = [add('one')]
     await setTimeout(50)
-    promises.push(note('two'))
+    promises.push(add('two'))
     await setTimeout(50)
     const waited = turns
     other.exec('commit')
     await Promise.all(promises)
 
     t.ok(waited > 20, `${waited} turns of the event loop`)
-    t.same(notes(), ['one', 'two'])
+    t.same(items(), ['one', 'two'])
   })
 
-  t.test('waits no longer than a second, though more is to be written meanwhile', async (t) => {
-    const { note, notes, other } = prepare(t)
+  t.test('waits a second at most, even if more operations come meanwhile', async (t) => {
+    const { add, items, other } = prepare(t)
     other.exec('begin immediate')
     const start = performance.now()
 
-    const results = await Promise.allSettled([note('one'), setTimeout(900).then(() => note('two'))])
+    const results = await Promise.allSettled([add('one'), setTimeout(900).then(() => add('two'))])
     const time = performance.now() - start
     other.exec('commit')
-    await note('three')
+    await add('three')
 
     t.match(results, Array(2).fill({ status: 'rejected', reason: { code: 'SQLITE_BUSY' } }))
     t.ok(time > 950 && time < 1850, `${time} ms`)
-    t.same(notes(), ['three'])
+    t.same(items(), ['three'])
   })
 })
 
 t.test('writeUnsynced', async (t) => {
-  t.test('does not wait for the disk, unless somebody else does', async (t) => {
+  t.test('does not wait for the disk, unless another operation of the turn does', async (t) => {
     const { client, write, writeUnsynced } = prepare(t)
     const level = () => client.pragma('synchronous', { simple: true })
     const [NORMAL, FULL] = [1, 2]
@@ -147,21 +147,21 @@ t.test('writeUnsynced', async (t) => {
     t.same(await Promise.all([writeUnsynced(level), write(level)]), [FULL, FULL])
   })
 
-  t.test('leaves the next write as it was, though it fails', async (t) => {
+  t.test('leaves the next write synced, even if it fails', async (t) => {
     const { client, write, writeUnsynced } = prepare(t)
 
-    await t.rejects(writeUnsynced(() => client.exec("insert into notes values ('fatal')")), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+    await t.rejects(writeUnsynced(() => client.exec("insert into items values ('fatal')")), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
 
     t.equal(await write(() => client.pragma('synchronous', { simple: true })), 2)
   })
 })
 
 t.test('revision', async (t) => {
-  t.test('is another number after a commit, though nothing else has happened', async (t) => {
-    const { note, revision } = prepare(t)
+  t.test('changes with a commit, in the same turn', async (t) => {
+    const { add, revision } = prepare(t)
     const before = revision()
 
-    await note('one')
+    await add('one')
 
     t.not(revision(), before)
   })
@@ -175,11 +175,11 @@ t.test('revision', async (t) => {
     t.equal(revision(), before)
   })
 
-  t.test('is another number once something has come from outside after another process wrote', async (t) => {
+  t.test('changes in the next turn after another process wrote', async (t) => {
     const { other, revision } = prepare(t)
     const before = revision()
 
-    other.exec("insert into notes values ('one')")
+    other.exec("insert into items values ('one')")
     t.equal(revision(), before)
     await stat('.')
 
@@ -196,7 +196,7 @@ t.test('A database file', async (t) => {
     return { database, file: url.slice('file:'.length) }
   }
 
-  t.test('that was moved takes nothing more, until it is back', async (t) => {
+  t.test('that was moved refuses writes until it is back', async (t) => {
     const { database, file } = await open(t)
     await rename(file, `${file}.away`)
 
@@ -206,7 +206,7 @@ t.test('A database file', async (t) => {
     t.equal(await database.probe.run(3), true)
   })
 
-  t.test('that was deleted takes nothing more', async (t) => {
+  t.test('that was deleted refuses writes', async (t) => {
     const { database, file } = await open(t)
 
     await rm(file)
@@ -214,7 +214,7 @@ t.test('A database file', async (t) => {
     await t.rejects(database.probe.run(2), { code: 'SQLITE_READONLY_DBMOVED' })
   })
 
-  t.test('that was replaced takes nothing more', async (t) => {
+  t.test('that was replaced refuses writes', async (t) => {
     const { database, file } = await open(t)
 
     await rename(file, `${file}.away`)

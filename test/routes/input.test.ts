@@ -92,7 +92,7 @@ for (const operation of operations) {
       await service.assertUnchanged(t)
     })
 
-    t.test('refuses to do without a body', async (t) => {
+    t.test('requires a body', async (t) => {
       assertRefused(t, await service.send({}), ...onNothing)
       await service.assertUnchanged(t)
     })
@@ -161,7 +161,7 @@ for (const operation of operations) {
       await service.assertUnchanged(t)
     })
 
-    t.test('takes SQL for text', async (t) => {
+    t.test('treats SQL as text', async (t) => {
       for (const field of texts.filter((field) => field !== chooses)) {
         for (const value of SQL) {
           const response = await service.send({ payload: { ...body, [field]: value } })
@@ -246,7 +246,7 @@ t.test('a username', async (t) => {
     for (const username of good) t.equal((await signUp(server, { username })).user.username, username.normalize('NFC'))
   })
 
-  t.test('may hold nothing that could be taken for something else', async (t) => {
+  t.test('refuses characters that could be mistaken for others', async (t) => {
     const server = await build(t)
 
     for (const username of bad) {
@@ -316,7 +316,7 @@ t.test('an address', async (t) => {
 })
 
 t.test('an operation without a body', async (t) => {
-  t.test('does not mind one that it does not read', async (t) => {
+  t.test('ignores one that it does not read', async (t) => {
     const server = await build(t)
     const ada = await signUp(server)
 
@@ -325,7 +325,7 @@ t.test('an operation without a body', async (t) => {
     t.equal(response.statusCode, 204)
   })
 
-  t.test('refuses one that nobody can read', async (t) => {
+  t.test('refuses one that is broken JSON', async (t) => {
     const server = await build(t)
     const ada = await signUp(server)
 

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import t from 'tap'
 import { PASSWORD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
-import type { User } from '../../../plugins/db.ts'
+import type { User } from '../../../plugins/core/database.ts'
 
 const CHANGED_PARAMETERS = { ARGON2_MEMORY_KIB: '2048', ARGON2_TIME_COST: '2' }
 
@@ -51,7 +51,7 @@ t.test('POST /auth/login', async (t) => {
     t.equal(response.statusCode, 200)
   })
 
-  t.test('does not tell who has an account: an unknown name and a wrong password get the same answer', async (t) => {
+  t.test('gives the same answer to an unknown name and to a wrong password', async (t) => {
     await signUp(server, { username: 'ada', email: 'ada@example.com' })
 
     const [wrongPassword, ...others] = await Promise.all([
@@ -66,7 +66,7 @@ t.test('POST /auth/login', async (t) => {
     for (const other of others) t.strictSame(visible(other), visible(wrongPassword))
   })
 
-  t.test('tells a password from another that differs in letter case or a space', async (t) => {
+  t.test('refuses a password that differs in letter case or a space', async (t) => {
     await signUp(server, { username: 'ada' })
 
     for (const password of [PASSWORD.toUpperCase(), `${PASSWORD} `, ` ${PASSWORD}`]) {
@@ -74,7 +74,7 @@ t.test('POST /auth/login', async (t) => {
     }
   })
 
-  t.test('says that an account is disabled only to who knows its password', async (t) => {
+  t.test('says that an account is disabled only after the right password', async (t) => {
     const { user } = await signUp(server, { username: 'ada' })
     await server.db.users.update(user.id, { disabled: true })
 
@@ -193,7 +193,7 @@ t.test('POST /auth/login', async (t) => {
     t.equal(response.headers['retry-after'], '1')
   })
 
-  t.test('logs who signed in and who was refused, and nothing that opens a door', async (t) => {
+  t.test('logs sign-ins and refusals, and no secret', async (t) => {
     const { logger, lines } = createLog()
     const server = await build(t, { logger })
     const { user } = await signUp(server, { username: 'ada' })
@@ -220,6 +220,6 @@ function visible ({ statusCode, headers: { date, 'x-request-id': id, ...headers 
   return { statusCode, headers, body }
 }
 
-async function hashOf ({ db }: FastifyInstance, username: string) {
-  return (await db.users.find(username))!.passwordHash
+async function hashOf ({ accounts }: FastifyInstance, username: string) {
+  return (await accounts.findByLogin(username))!.passwordHash
 }

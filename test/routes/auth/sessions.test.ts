@@ -7,7 +7,7 @@ const AGENT = 'curl/8.5.0'
 const server = await buildShared(t)
 
 t.test('GET /auth/sessions', async (t) => {
-  t.test('lists one\'s own live sessions, the last used first, and marks the one that asks', async (t) => {
+  t.test('lists the caller\'s live sessions, the last used first, and marks the current one', async (t) => {
     const clock = createClock()
     const server = await build(t, { now: clock.now })
     const phone = await signUp(server, { username: 'ada' })
@@ -75,7 +75,7 @@ t.test('DELETE /auth/sessions/{id}', async (t) => {
     assertList(t, (await laptop.inject({ url: '/auth/sessions' })).json().sessions, [{ current: true }])
   })
 
-  t.test('ends the one that asks as well', async (t) => {
+  t.test('ends the current session, too', async (t) => {
     const ada = await signUp(server)
     const { sid } = await server.accessTokens.verify(ada.access_token)
 
@@ -97,7 +97,7 @@ t.test('DELETE /auth/sessions/{id}', async (t) => {
     t.equal((await grace.refresh()).statusCode, 200)
   })
 
-  t.test('finds nothing that is over, was never there, or is no id', async (t) => {
+  t.test('answers 404 for a session that is over or unknown', async (t) => {
     const phone = await signUp(server, { username: 'ada' })
     const laptop = await signIn(server, 'ada')
     await phone.inject({ method: 'POST', url: '/auth/logout' })

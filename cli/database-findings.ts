@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { inspect } from '../plugins/core/database.ts'
+import { createMasterKey, masterKeyFile } from '../plugins/tokens/master-key.ts'
+import { fail, ok, warn } from './findings.ts'
+import type { Config } from '../plugins/core/config/index.ts'
+import type { Inspection } from '../plugins/core/database.ts'
+import type { Finding, Surroundings } from './findings.ts'
+
+const CLOCK_SKEW_MILLISECONDS = 60_000
+
+const MIGRATIONS = {
+  current: ok('migrations', 'complete'),
+  older: warn('migrations', 'Some are missing.', 'Back up, then start the service, which runs them.'),
+  newer: fail('migrations', 'A later version of Postern wrote this database.', 'Install that version.')
+}
+
+/** Checks that the database is sound, of this version, of this master key, and not from the future. */
+export function examineDatabase (config: Config, file: string, { now = Date.now() }: Partial<Surroundings> = {}): Finding[] {
+  if (!existsSync(file)) return [ok('database', `${file} does not exist yet; the first start makes it`)]
+  const { faults: [fault], version, keys, newestTime } = inspect(file)
+  if (fault !== undefined) return [fail('integrity', `${file} is damaged (${fault}).`, 'Stop the service and restore a backup.')]
+  if (version === 'foreign') return [fail('migrations', `${file} is no database of Postern.`, 'Set DATABASE_URL to one.')]
+
+  return [
+    ok('integrity', `${file} is sound`),
+    MIGRATIONS[version],
+    examineKeys(config, file, keys),
+    examineClock(now, newestTime)
+  ]
+}
+
+function examineKeys ({ masterKey }: Config, file: string, keys: Inspection['keys']): Finding {
+  try {
+    const master = createMasterKey(masterKey ?? readFileSync(masterKeyFile(file), 'utf8'))
+    for (const { kid, privateKey } of keys) master.open(privateKey, kid)
+    return ok('keys', `the master key decrypts all of them (${keys.length})`)
+  } catch {
+    return fail(
+      'keys',
+      'The master key does not decrypt the signing keys.',
+      'Restore the MASTER_KEY, or the file master.key, that this database was made with.'
+    )
+  }
+}
+
+function examineClock (now: number, newestTime: number): Finding {
+  if (newestTime <= now + CLOCK_SKEW_MILLISECONDS) return ok('clock', 'no row is from the future')
+  const [machine, newest] = [now, newestTime].map((time) => new Date(time).toISOString())
+  return fail('clock', `This machine says ${machine}, but the newest row is of ${newest}.`, 'Set the clock.')
+}

@@ -1,3 +1,0 @@
-module postern.example/clients
-
-go 1.19

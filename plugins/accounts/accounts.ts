@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { emailKey, isEmail, toColumns, usernameKey } from './canonical-names.ts'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Actor } from '../core/audit.ts'
+import type { Session, User } from '../core/database.ts'
+import type { Names } from './canonical-names.ts'
+
+const ID_BYTES = 16
+
+declare module 'fastify' {
+  interface FastifyInstance { accounts: Accounts }
+}
+
+export interface Registration {
+  username?: string
+  email?: string
+  name?: string
+  password: string
+}
+
+/** What an administrator may change of an account. */
+export type AccountChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
+
+export interface Accounts {
+  /**
+   * Makes an account together with its first session: both or neither.
+   * @throws `registration_closed`, `weak_password`, `username_taken`, `email_taken` or `busy`
+   */
+  register: (registration: Registration, request: FastifyRequest) => Promise<{ user: User, session: Session }>
+  /**
+   * Makes an account that nobody has signed in to, for the command line.
+   * @throws `weak_password`, `username_taken`, `email_taken` or `busy`
+   */
+  create: (registration: Registration, roles: string[]) => Promise<User>
+  /** @throws `not_found` */
+  get: (id: string) => Promise<User>
+  /** The account with this username or e-mail address. */
+  findByLogin: (login: string) => Promise<User | undefined>
+  /** The account with this id. */
+  findById: (id: string) => Promise<User | undefined>
+  /** Accounts in the order in which they were made; `prefix` is the beginning of a username or an e-mail address. */
+  list: (page: { limit: number, after?: Pick<User, 'createdAt' | 'id'>, prefix?: string }) => Promise<User[]>
+  /**
+   * Changes an account. When its roles or `disabled` change, its sessions end.
+   * @throws `not_found`, `username_taken`, `email_taken` or `last_admin`
+   */
+  change: (id: string, change: AccountChange, actor: Actor) => Promise<User>
+  /**
+   * Deletes an account and ends its sessions.
+   * @throws `not_found` or `last_admin`
+   */
+  remove: (id: string, actor: Actor) => Promise<void>
+  /** Deletes every account, the last administrator too, and gives their number. */
+  removeAll: (actor: Actor) => Promise<number>
+}
+
+const accounts: FastifyPluginAsync = async (fastify) => {
+  const { audit, config: { registrationIsOpen }, db, now, passwords, problem, sessions, signInLimits } = fastify
+
+  async function toNewUser ({ password, ...names }: Registration, roles: string[]) {
+    await passwords.assertStrong(password, Object.values(names))
+    return {
+      ...toColumns(names),
+      id: createId(),
+      passwordHash: await passwords.hash(password),
+      roles,
+      createdAt: now()
+    }
+  }
+
+  async function register (registration: Registration, request: FastifyRequest) {
+    if (!registrationIsOpen) throw problem('registration_closed')
+    const user = await toNewUser(registration, [])
+    const session = sessions.begin(user, request)
+    const record = { event: 'registered', subject: user.id, session: session.id, isBySubject: true } as const
+    const registered = await db.users.addSignedIn(user, session, audit.entry(request, record))
+    for (const login of [registration.username, registration.email]) if (login !== undefined) signInLimits.remember(login, request)
+    return registered
+  }
+
+  async function create (registration: Registration, roles: string[]) {
+    const user = await toNewUser(registration, roles)
+    return db.users.add(user, audit.entry('cli', { event: 'account_created', subject: user.id, details: { roles } }))
+  }
+
+  async function get (id: string) {
+    const user = await db.users.findById(id)
+    if (!user) throw problem('not_found')
+    return user
+  }
+
+  async function findByLogin (login: string) {
+    return isEmail(login) ? db.users.findByEmail(emailKey(login)) : db.users.findByUsername(usernameKey(login))
+  }
+
+  function list ({ limit, after, prefix }: Parameters<Accounts['list']>[0]) {
+    const keys = prefix === undefined ? undefined : { usernameKey: usernameKey(prefix), email: emailKey(prefix) }
+    return db.users.list({ limit, after, prefix: keys })
+  }
+
+  async function change (id: string, changes: AccountChange, actor: Actor) {
+    const { roles, disabled, ...names } = changes
+    const user = await db.users.update(id, { ...toColumns(names), roles, disabled }, audit.entry(actor, (update) => update && {
+      event: 'account_changed',
+      subject: id,
+      details: { fields: Object.keys(changes), roles, disabled, endsSessions: update.endsSessions }
+    }))
+    if (!user) throw problem('not_found')
+    return user
+  }
+
+  async function remove (id: string, actor: Actor) {
+    const isDeleted = await db.users.remove(id, audit.entry(actor, { event: 'account_deleted', subject: id }))
+    if (!isDeleted) throw problem('not_found')
+  }
+
+  fastify.decorate('accounts', {
+    register,
+    create,
+    get,
+    findByLogin,
+    findById: db.users.findById,
+    list,
+    change,
+    remove,
+    removeAll: (actor) => db.users.removeAll(audit.entry(actor, (accounts) => ({ event: 'all_accounts_deleted', details: { accounts } })))
+  })
+}
+
+/** Random; and never with a dash in front, which a command line would take for an option. */
+function createId (): string {
+  return randomBytes(ID_BYTES).toString('base64url').replace(/^-/, 'a')
+}
+
+export default fp(accounts, {
+  name: 'accounts',
+  dependencies: ['audit', 'clock', 'config', 'database', 'passwords', 'problems', 'sessions', 'sign-in-limits']
+})

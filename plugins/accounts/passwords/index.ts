@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { createPolicy } from './policy.ts'
+import { poolOf } from './pool.ts'
+import type { FastifyPluginAsync } from 'fastify'
+
+const SALT_BYTES = 16
+const TAG_BYTES = 32
+
+/** A stored hash beyond these was not made here, and computing it would stop everybody else. */
+const MOST = { memoryCost: 262_144, timeCost: 10, parallelism: 4 }
+
+declare module 'fastify' {
+  interface FastifyInstance { passwords: Passwords }
+}
+
+export interface Passwords {
+  /**
+   * For work that is wanted only if a hash can follow.
+   * @throws `busy` when too many hashes wait already
+   */
+  assertRoom: () => void
+  /**
+   * Hashes with argon2id.
+   * @throws `busy` when too many hashes wait already
+   */
+  hash: (password: string) => Promise<string>
+  /**
+   * Verifies a password. Without a hash the answer is false and takes as long as with `decoy`, another account's hash, or
+   * with a new one when there is none.
+   * @throws `busy` when too many hashes wait already
+   */
+  verify: (passwordHash: string | undefined, password: string, decoy?: string) => Promise<boolean>
+  /** The hashes that are being computed now, and those that wait for a thread. */
+  load: () => { running: number, waiting: number }
+  /** True for a hash that was made with other parameters than those of today. */
+  isOutdated: (passwordHash: string) => boolean
+  /**
+   * Checks a new password: long enough, not commonly used, not one of the person's own names.
+   * @throws `weak_password`
+   */
+  assertStrong: (password: string, names: Array<string | null | undefined>) => Promise<void>
+}
+
+/**
+ * Hashes in threads of the lowest priority, so that a storm of sign-ins slows down neither the checking of tokens nor the
+ * file system calls of the process. The queue for a thread is bounded.
+ */
+const passwords: FastifyPluginAsync = async (fastify) => {
+  const { config: { argon2: { memoryCost, timeCost, threads, queue } }, log, problem } = fastify
+  const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
+  const pool = poolOf(threads)
+  const fallbackDecoy = `${parameters}${randomBase64(SALT_BYTES)}$${randomBase64(TAG_BYTES)}`
+  let asked = 0
+
+  function assertRoom () {
+    if (asked >= threads + queue) throw problem('busy')
+  }
+
+  async function run (name: 'hash' | 'verify', task: object) {
+    assertRoom()
+    asked++
+    try {
+      return await pool.run(task, { name })
+    } finally {
+      asked--
+    }
+  }
+
+  function hash (password: string): Promise<string> {
+    return run('hash', { password: password.normalize('NFC'), memoryCost, timeCost })
+  }
+
+  async function verify (passwordHash: string | undefined, password: string, decoy?: string): Promise<boolean> {
+    const own = boundedHash(passwordHash)
+    if (passwordHash !== own) log.error({ event: 'absurd_hash' }, 'a stored password hash has parameters that are not ours')
+    const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: own ?? boundedHash(decoy) ?? fallbackDecoy })
+    return own !== undefined && matches
+  }
+
+  function load () {
+    const running = Math.min(asked, threads)
+    return { running, waiting: asked - running }
+  }
+
+  function onError (err: Error) {
+    log.error({ err }, 'a thread for hashing could not start, or ended by itself')
+    pool.destroy() // rejects what waits for a thread; the next password starts new ones
+  }
+
+  pool.on('error', onError)
+  fastify.addHook('onClose', async () => { pool.off('error', onError) })
+  fastify.decorate('passwords', {
+    assertRoom,
+    hash,
+    verify,
+    load,
+    isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
+    assertStrong: createPolicy(fastify)
+  })
+}
+
+/** The hash, unless its parameters are absurd. */
+function boundedHash (passwordHash = ''): string | undefined {
+  const [hash, m, t, p] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+$/.exec(passwordHash) ?? []
+  return Number(m) <= MOST.memoryCost && Number(t) <= MOST.timeCost && Number(p) <= MOST.parallelism ? hash : undefined
+}
+
+function randomBase64 (bytes: number): string {
+  return randomBytes(bytes).toString('base64').replaceAll('=', '')
+}
+
+export default fp(passwords, { name: 'passwords', dependencies: ['config', 'problems'] })

@@ -1,0 +1,127 @@
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { AuditEntry, NewAuditEvent } from './database.ts'
+
+const USER_AGENT_LENGTH = 128
+
+/** How the log says that an event happened. Events of refusals have no line here: errors.ts logs them. */
+interface EventKind { level?: 'info' | 'warn', message?: string, /** The log's name for `target`. */ target?: string }
+
+const CORE_EVENTS = {
+  registered: { level: 'info', message: 'registered' },
+  account_created: { level: 'info', message: 'account created' },
+  account_changed: { level: 'info', message: 'account changed' },
+  account_deleted: { level: 'info', message: 'account deleted' },
+  all_accounts_deleted: { level: 'warn', message: 'all accounts deleted' },
+  signed_in: { level: 'info', message: 'signed in', target: 'ended' },
+  sign_in_refused: {},
+  password_refused: {},
+  password_changed: { level: 'info', message: 'password changed' },
+  refreshed: { level: 'info', message: 'refreshed' },
+  reuse_detected: { level: 'warn', message: 'a refresh token was used twice: its session is revoked' },
+  logged_out: { level: 'info', message: 'logged out' },
+  revoked: { level: 'info', message: 'revoked', target: 'token' },
+  key_added: { level: 'info', message: 'signing key added', target: 'kid' },
+  key_revoked: { level: 'warn', message: 'signing key revoked: its tokens are refused', target: 'kid' },
+  restored: { level: 'warn', message: 'a backup was restored' }
+} as const satisfies Record<string, EventKind>
+
+/** Who acts: the caller of a request, or what acts without one. */
+export type Actor = FastifyRequest | 'cli' | 'service'
+
+/** What happened. Never a token, a password, a hash or a name: the audit log is kept when an account is not. */
+export interface AuditRecord {
+  event: AuditEventName
+  /** `done` unless said otherwise; of a refusal its code. */
+  outcome?: string
+  /** The account that it happened to. */
+  subject?: string
+  session?: string
+  /** A `jti`, `kid` or client id; of a sign-in the session that ended for it, because the account had too many. */
+  target?: string
+  details?: Record<string, unknown>
+  /** True when the subject did it, and the request has no access token that says so. */
+  isBySubject?: boolean
+}
+
+type AuditListener = (event: NewAuditEvent) => void
+
+declare module 'fastify' {
+  /** The names of all audit events. A feature adds its own: `interface AuditEventNames { mail_sent: true }`. */
+  interface AuditEventNames extends Record<keyof typeof CORE_EVENTS, true> {}
+
+  interface FastifyInstance { audit: Audit }
+  interface FastifyRequest {
+    /** Who asks, where it is no user: set by the hook that authenticated it. */
+    actor: Pick<NewAuditEvent, 'actorKind' | 'actorId'> | null
+  }
+}
+
+export type AuditEventName = keyof import('fastify').AuditEventNames
+
+export interface Audit {
+  /** Adds the events of a feature. */
+  addEvents: (kinds: Partial<Record<AuditEventName, EventKind>>) => void
+  /**
+   * Makes the entry that a repository writes in the transaction of the operation, and that is logged after the commit.
+   * A record that does not depend on the outcome is written unless the outcome is `false`: then nothing was done.
+   */
+  entry: <Outcome>(actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)) => AuditEntry<Outcome>
+  /** Writes an entry of its own, for what changes nothing else. */
+  record: (actor: Actor, record: AuditRecord) => Promise<void>
+  /** Calls `listener` with every event that happened, once it is on disk. */
+  subscribe: (listener: AuditListener) => void
+}
+
+/** The one way into the audit log, and the log lines that go with it. */
+const audit: FastifyPluginAsync = async (fastify) => {
+  const { config: { auditsRefreshes }, db, log, now } = fastify
+  const kinds = new Map<string, EventKind>(Object.entries(CORE_EVENTS))
+  const listeners: AuditListener[] = []
+
+  function toEvent (actor: Actor, { event, outcome = 'done', subject, session, target, details, isBySubject }: AuditRecord): NewAuditEvent {
+    const common = { at: now(), event, outcome, subject, session, target, details }
+    if (typeof actor === 'string') return { ...common, actorKind: actor }
+    const userAgent = actor.headers['user-agent']?.slice(0, USER_AGENT_LENGTH)
+    return { ...common, ...identify(actor, isBySubject ? subject : undefined), ip: actor.ip, userAgent, requestId: actor.id }
+  }
+
+  function entry<Outcome> (actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)): AuditEntry<Outcome> {
+    return {
+      toEvent (outcome) {
+        if (typeof record !== 'function') return outcome === false ? undefined : toEvent(actor, record)
+        const made = record(outcome)
+        return made && toEvent(actor, made)
+      },
+      isStored: ({ event }) => auditsRefreshes || event !== 'refreshed',
+      committed (event) {
+        logEvent(typeof actor === 'string' ? log : actor.log, event)
+        for (const listener of listeners) listener(event)
+      }
+    }
+  }
+
+  function logEvent (log: FastifyRequest['log'], audited: NewAuditEvent) {
+    const { event, outcome, subject, actorKind, actorId, session, target, ip, details } = audited
+    const { level, message, target: name = 'target' } = kinds.get(event) ?? {}
+    if (!level) return
+    const by = actorKind === 'user' && actorId === subject ? undefined : actorId ?? actorKind
+    log[level]({ event, outcome, user: subject, by, session, [name]: target, ip, ...details }, message)
+  }
+
+  fastify.decorateRequest('actor', null)
+  fastify.decorate('audit', {
+    addEvents: (added) => { for (const [name, kind] of Object.entries(added)) kinds.set(name, kind) },
+    entry,
+    record: (actor, record) => db.audit.add(entry(actor, record)),
+    subscribe: (listener) => { listeners.push(listener) }
+  })
+}
+
+function identify ({ user, actor }: FastifyRequest, subject: string | undefined): Pick<NewAuditEvent, 'actorKind' | 'actorId'> {
+  if (actor) return actor
+  const id = user?.sub ?? subject
+  return id === undefined ? { actorKind: 'anonymous' } : { actorKind: 'user', actorId: id }
+}
+
+export default fp(audit, { name: 'audit', dependencies: ['clock', 'config', 'database'] })

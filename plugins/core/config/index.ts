@@ -1,0 +1,52 @@
+import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import fp from 'fastify-plugin'
+import { accountSettings, toAccountConfig } from './accounts.ts'
+import { parseSettings } from './parse.ts'
+import { serverSettings, toServerConfig } from './server.ts'
+import { storageSettings, toStorageConfig } from './storage.ts'
+import { tokenSettings, toTokenConfig } from './tokens.ts'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Static, TObject, TProperties } from 'typebox'
+import type { Environment } from './parse.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    config: Config
+    /**
+     * Reads the settings that a feature declares beside its code.
+     * @throws Error with `code: 'wrong_setting'`, which stops the start
+     */
+    settings: <Settings extends TProperties>(settings: Settings) => Static<TObject<Settings>>
+  }
+}
+
+const FEATURES = fileURLToPath(new URL('../../features', import.meta.url))
+
+const coreSettings = { ...serverSettings, ...storageSettings, ...tokenSettings, ...accountSettings }
+
+export type Config = ReturnType<typeof readConfig>
+
+/**
+ * Reads the core's settings once; features read their own as they start (`fastify.settings`).
+ * @throws Error with `code: 'wrong_setting'` and one sentence for the operator
+ */
+export function readConfig (environment: Environment) {
+  const env = parseSettings(coreSettings, environment)
+  const server = toServerConfig(env)
+  return { environment, ...server, ...toStorageConfig(env), ...toTokenConfig(env, server), ...toAccountConfig(env) }
+}
+
+/** Every setting there is, the features' too. Only the doctor and the tests want all of them. */
+export async function allSettings (): Promise<TProperties> {
+  const files = globSync('*/settings.ts', { cwd: FEATURES })
+  const modules = await Promise.all(files.map((file) => import(`${FEATURES}/${file}`) as Promise<{ settings: TProperties }>))
+  return Object.assign({}, coreSettings, ...modules.map(({ settings }) => settings))
+}
+
+const config: FastifyPluginAsync<{ config: Config }> = async (fastify, { config }) => {
+  fastify.decorate('config', config)
+  fastify.decorate('settings', (settings) => parseSettings(settings, config.environment))
+}
+
+export default fp(config, { name: 'config' })

@@ -1,0 +1,99 @@
+import { STATUS_CODES } from 'node:http'
+import sensible from '@fastify/sensible'
+import fp from 'fastify-plugin'
+import { problemBody } from './problems.ts'
+import { codeOf } from './problem-codes.ts'
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import type { Problem, ProblemCode, ProblemKind } from './problems.ts'
+
+/** A body of 16 KiB can have some thousand faults, and the answer to it should not be ten times as long. */
+const MOST_FAULTS = 20
+export const RETRY_AFTER_SECONDS = '1'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Calls `listener` with the code of every refusal that answers a request. */
+    onRefusal: (listener: RefusalListener) => void
+  }
+}
+
+type RefusalListener = (code: ProblemCode, request: FastifyRequest) => void
+
+interface Thrown extends FastifyError {
+  detail?: string
+  headers?: Record<string, string>
+  /** Set by http-errors, and so by `fastify.httpErrors`: the message is meant for the caller. */
+  expose?: boolean
+}
+
+/** The one place where an error becomes an answer and a line in the log. */
+const errors: FastifyPluginAsync = async (fastify) => {
+  const { problem, problems } = fastify
+  const listeners: RefusalListener[] = []
+
+  function handleError (thrown: Thrown | null | undefined, request: FastifyRequest, reply: FastifyReply) {
+    const error: Partial<Thrown> = thrown ?? {} // JavaScript throws anything
+    const code = codeOf(error, problems)
+    const kind = problems.kindOf(code)!
+    const body = toBody(error, code, kind)
+    logRefusal(request, body, thrown, code === error.code)
+    for (const listener of listeners) listener(code, request)
+
+    const challenge = challengeOf(code, kind)
+    if (challenge) reply.header('www-authenticate', challenge)
+    if (body.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+    if (error.validation) body.errors = error.validation.slice(0, MOST_FAULTS).map(toErrorItem)
+    return reply.code(body.status).headers(error.headers ?? {}).type('application/problem+json').send(body)
+  }
+
+  await fastify.register(sensible)
+  fastify.setErrorHandler(handleError)
+  fastify.setNotFoundHandler(async () => { throw problem('not_found') })
+  fastify.decorate('onRefusal', (listener) => { listeners.push(listener) })
+}
+
+/** The body that answers an error. What a fork's route throws through `fastify.httpErrors` keeps its status. */
+function toBody (error: Partial<Thrown>, code: ProblemCode, kind: ProblemKind): Static<typeof Problem> {
+  const body = problemBody(code, kind, code === error.code ? error.detail : undefined) // the details of other errors are not for callers
+  const { expose, message = '', statusCode: status = body.status } = error
+  if (expose === undefined || status === body.status) return body
+
+  const title = STATUS_CODES[status] ?? body.title
+  return { ...body, status, title, code: title.toLowerCase().replaceAll(/\W+/g, '_'), detail: expose ? message : body.detail }
+}
+
+function logRefusal (request: FastifyRequest, { code, status }: Static<typeof Problem>, thrown: unknown, isOurs: boolean) {
+  const line = { event: 'refused', code, status, method: request.method, route: request.routeOptions.url, ip: request.ip }
+  const isForeseen = isOurs && (thrown as Error).cause === undefined // ours are errors
+  if (status < 500) request.log.info(line, 'refused')
+  else if (isForeseen) request.log.warn(line, 'refused')
+  else request.log.error({ ...line, err: thrown }, 'failed')
+}
+
+/** RFC 6750, section 3. A kind with a challenge of its own names no error, because no token was presented. */
+function challengeOf (code: ProblemCode, [status, detail, challenge]: ProblemKind): string | undefined {
+  if (challenge) return challenge
+  if (status === 401) return `Bearer error="invalid_token", error_description="${detail}"`
+  if (code === 'forbidden') return `Bearer error="insufficient_scope", error_description="${detail}"`
+}
+
+/** Answers an address that the router cannot read. No hook runs for it, so this adds the headers that hooks add. */
+export function refuseAddress (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  const { errorHandler, securityHeaders } = request.server
+  errorHandler(error, request, reply.headers({ ...securityHeaders, 'x-request-id': request.id }))
+}
+
+type ValidationError = NonNullable<FastifyError['validation']>[number]
+
+/** An item of `errors`: a JSON pointer (RFC 6901) to the field, and what is wrong with it. */
+function toErrorItem ({ instancePath, keyword, message = '', params }: ValidationError) {
+  const unknown = params.additionalProperty
+  const key = unknown ?? params.missingProperty
+  const token = String(key).replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 64)
+  const pointer = key === undefined ? instancePath : `${instancePath}/${token}`
+  if (unknown !== undefined) return { pointer, detail: 'is not a known field' }
+  return { pointer, detail: keyword === 'pattern' ? 'has characters that are not allowed here' : message }
+}
+
+export default fp(errors, { name: 'errors', dependencies: ['problems'] })

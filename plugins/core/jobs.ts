@@ -1,0 +1,44 @@
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyInstance { jobs: Jobs }
+}
+
+export interface Jobs {
+  /**
+   * Runs `work` every so many milliseconds, never twice at once, until the server closes. A failure is logged, and the
+   * next round tries again.
+   */
+  every: (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) => void
+}
+
+/** What must be done now and then: pruning, rotating keys, sending. Whoever needs it registers it here. */
+const jobs: FastifyPluginAsync = async (fastify) => {
+  const { log } = fastify
+  const timers: NodeJS.Timeout[] = []
+  const running = new Map<string, Promise<void>>()
+
+  async function run (name: string, work: () => Promise<unknown>) {
+    try {
+      await work()
+    } catch (err) {
+      log.error({ err, job: name }, 'a job failed, and will be tried again')
+    } finally {
+      running.delete(name)
+    }
+  }
+
+  function every (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) {
+    const timer = setInterval(() => { if (!running.has(name)) running.set(name, run(name, work)) }, intervalMilliseconds)
+    timers.push(timer.unref())
+  }
+
+  fastify.addHook('onClose', async () => {
+    timers.forEach(clearInterval)
+    await Promise.all(running.values())
+  })
+  fastify.decorate('jobs', { every })
+}
+
+export default fp(jobs, { name: 'jobs', dependencies: ['database'] }) // the database closes after the last job

@@ -1,0 +1,87 @@
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { Client } from '../../core/database.ts'
+
+const SECRET_BYTES = 32
+
+declare module 'fastify' {
+  interface ProblemCodes { invalid_client: true }
+  interface AuditEventNames { client_created: true, client_deleted: true }
+  interface FastifyInstance {
+    apiClients: ApiClients
+    /** A route hook that demands an API client, by HTTP Basic (RFC 7617): `onRequest: fastify.authenticateClient`. */
+    authenticateClient: onRequestAsyncHookHandler
+  }
+}
+
+export interface ApiClients {
+  /** Makes a client and gives its secret, of which only a hash is kept. Undefined when there is a client of that id. */
+  create: (id: string) => Promise<string | undefined>
+  list: () => Promise<Client[]>
+  /** Deletes a client. Gives false when there is none of that id. */
+  remove: (id: string) => Promise<boolean>
+}
+
+/** The gateways and services that may ask about tokens, revoke them, and follow revocations. */
+const apiClients: FastifyPluginAsync = async (fastify) => {
+  const { audit, config: { issuer }, db, metadata, now, problem, problems, routeDocumentation: { describe, securitySchemes } } = fastify
+  const nobody = digest(randomBytes(SECRET_BYTES).toString('base64url'))
+
+  async function authenticateClient (request: FastifyRequest) {
+    const { id, secret } = readCredentials(request.headers.authorization)
+    const client = await db.apiClients.findById(id)
+    const isRight = timingSafeEqual(Buffer.from(digest(secret)), Buffer.from(client?.secretHash ?? nobody))
+    if (!client || !isRight) throw problem('invalid_client')
+    request.actor = { actorKind: 'client', actorId: id }
+  }
+
+  async function create (id: string): Promise<string | undefined> {
+    const secret = randomBytes(SECRET_BYTES).toString('base64url')
+    const client = { id, secretHash: digest(secret), createdAt: now() }
+    const isAdded = await db.apiClients.add(client, audit.entry('cli', { event: 'client_created', target: id }))
+    return isAdded ? secret : undefined
+  }
+
+  problems.add({
+    invalid_client: [401, 'The client id or the client secret is wrong. Send both as HTTP Basic.', 'Basic realm="postern", charset="UTF-8"']
+  })
+  audit.addEvents({
+    client_created: { level: 'info', message: 'API client created', target: 'client' },
+    client_deleted: { level: 'info', message: 'API client deleted', target: 'client' }
+  })
+  metadata.add({
+    introspection_endpoint: `${issuer}/oauth/introspect`,
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    revocation_endpoint_auth_methods_supported: ['client_secret_basic']
+  })
+  securitySchemes.client = { type: 'http', scheme: 'basic', description: 'The id and secret that `npm run cli -- clients create` printed' }
+  fastify.addHook('onRoute', (route) => {
+    if ([route.onRequest].flat().includes(authenticateClient)) describe(route, { security: [{ client: [] }], refusals: ['invalid_client'] })
+  })
+
+  fastify.decorate('authenticateClient', authenticateClient)
+  fastify.decorate('apiClients', {
+    create,
+    list: db.apiClients.list,
+    remove: (id) => db.apiClients.remove(id, audit.entry('cli', { event: 'client_deleted', target: id }))
+  })
+}
+
+/** Ids and secrets need no escaping, so RFC 6749's extra form encoding changes nothing. */
+function readCredentials (authorization = ''): { id: string, secret: string } {
+  const encoded = /^basic ([\w+/=-]+)$/i.exec(authorization)?.[1] ?? ''
+  const [id = '', secret = ''] = Buffer.from(encoded, 'base64').toString().split(':')
+  return { id, secret }
+}
+
+/** A plain hash is enough for 256 random bits. */
+function digest (secret: string): string {
+  return hash('sha256', secret, 'base64url')
+}
+
+export default fp(apiClients, {
+  name: 'api-clients',
+  dependencies: ['audit', 'clock', 'database', 'metadata', 'problems', 'route-documentation']
+})

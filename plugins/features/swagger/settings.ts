@@ -1,0 +1,5 @@
+import { oneOf } from '../../core/config/kinds.ts'
+
+export const settings = {
+  DOCS: oneOf(['on', 'off'], 'on')
+}

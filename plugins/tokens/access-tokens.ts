@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { createVerify } from './verify-access-token.ts'
+import type { FastifyError, FastifyPluginAsync } from 'fastify'
+import type { Actor } from '../core/audit.ts'
+import type { Session, StatusEntry } from '../core/database.ts'
+import type { AccessTokenClaims, ExtraClaim } from './claims.ts'
+
+const TYPE = 'at+jwt'
+const JTI_BYTES = 16
+const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
+
+declare module 'fastify' {
+  interface FastifyInstance { accessTokens: AccessTokens }
+}
+
+export interface AccessTokens {
+  /** Signs a token for a session; it expires with `session.accessExpiresAt`. */
+  issue: (session: Session) => string
+  /**
+   * The one place that decides whether an access token is good. Gives its claims at once for a remembered token, as most
+   * are, and a promise for a new one, whose signature is checked outside the event loop.
+   * @throws `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`, each with a `refusal` for operators; or `overloaded`
+   */
+  verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
+  /** The claims of a good token, undefined for any other. Throws only when neither can be said. */
+  read: (token: string) => Promise<AccessTokenClaims | undefined>
+  /** Revokes one access token, and leaves its session alone. */
+  revoke: (claims: AccessTokenClaims, actor: Actor) => Promise<void>
+  /** Adds a claim to every token from now on, and refuses tokens without it. */
+  addClaim: (name: string, claim: ExtraClaim) => void
+}
+
+const accessTokens: FastifyPluginAsync = async (fastify) => {
+  const { audit, config: { audience, clientId, issuer }, db, now, signatures } = fastify
+  const { sign } = signatures(TYPE)
+  const extraClaims = new Map<string, ExtraClaim>()
+  const verify = createVerify(fastify, TYPE, extraClaims)
+
+  async function read (token: string): Promise<AccessTokenClaims | undefined> {
+    try {
+      return await verify(token)
+    } catch (error) {
+      if (REFUSALS.has((error as FastifyError).code)) return undefined // whatever is thrown has a code or is no refusal
+      throw error
+    }
+  }
+
+  function issue (session: Session): string {
+    const claims: AccessTokenClaims = {
+      iss: issuer,
+      aud: audience,
+      sub: session.userId,
+      client_id: clientId,
+      iat: Math.floor(now() / 1000),
+      exp: session.accessExpiresAt / 1000,
+      jti: randomBytes(JTI_BYTES).toString('base64url'),
+      sid: session.id,
+      roles: session.roles,
+      auth_time: Math.floor(session.createdAt / 1000)
+    }
+    for (const [name, { valueOf }] of extraClaims) claims[name] = valueOf(session)
+    return sign(claims)
+  }
+
+  async function revoke (claims: AccessTokenClaims, actor: Actor) {
+    const { jti, sid, sub } = claims
+    const entry = audit.entry(actor, { event: 'revoked', subject: sub, session: sid, target: jti })
+    await db.revocations.add(jti, claims.exp * 1000, toStatusEntry(claims), entry)
+  }
+
+  fastify.decorate('accessTokens', { issue, verify, read, revoke, addClaim: (name, claim) => { extraClaims.set(name, claim) } })
+}
+
+/** The place of a token in a status list, if it has one. */
+function toStatusEntry ({ status, exp }: AccessTokenClaims): StatusEntry | undefined {
+  if (!status) return undefined
+  const { idx, uri } = status.status_list
+  return { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until: exp * 1000 }
+}
+
+export default fp(accessTokens, {
+  name: 'access-tokens',
+  dependencies: ['audit', 'blocklist', 'clock', 'config', 'database', 'problems', 'signatures']
+})

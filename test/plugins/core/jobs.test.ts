@@ -1,0 +1,174 @@
+import { rename } from 'node:fs/promises'
+import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { assertList, build, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Test } from 'tap'
+
+const MINUTE = 60_000
+const LIMIT = { max: 1, windowMilliseconds: MINUTE }
+
+t.test('The jobs of the service', async (t) => {
+  mockTimers(t)
+
+  t.test('forget once a minute what has expired, and nothing else', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { env: { REFRESH_TOKEN_TTL: '1h', AUDIT_RETENTION: '1h' }, now: clock.now })
+    const ada = await signUp(server)
+    const bea = await signUp(server)
+    await server.db.revocations.add('old', clock.now() + 1000)
+    clock.advance(3601)
+    await bea.refresh()
+    const cleo = await signUp(server)
+    await server.db.revocations.add('new', clock.now() + 1000)
+    t.equal(server.blocklist.has('old'), true)
+
+    mock.timers.tick(MINUTE)
+    await settled(server)
+
+    t.equal(server.blocklist.has('old'), false)
+    t.equal(server.blocklist.has('new'), true)
+    t.same(server.db.revocations.since(0).map(({ revokedId }) => revokedId), ['new'])
+    t.same([...server.db.audit.walk()].map(({ event, subject }) => [event, subject]), [['registered', cleo.user.id]])
+    t.match(await server.db.audit.verify(), { events: 1, broken: undefined })
+    t.same(await server.db.sessions.list(ada.user.id, 0), [])
+    t.same(await server.db.sessions.list(bea.user.id, 0), [])
+    t.equal((await server.db.sessions.list(cleo.user.id, 0)).length, 1)
+  })
+
+  t.test('forget the requests and attempts that no longer count', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { env: { RATE_LIMIT: 'on' }, now: clock.now })
+    const { requestCounts, signInLimits } = server.db
+    for (const [key, time] of [['old', 0], ['new', clock.now()]] as const) {
+      await requestCounts.add(key, LIMIT, time)
+      await signInLimits.admit({ key, ...LIMIT }, [], time)
+    }
+
+    mock.timers.tick(MINUTE)
+    await settled(server)
+
+    for (const { prune } of [requestCounts, signInLimits]) t.equal(await prune(Number.MAX_SAFE_INTEGER), 1)
+  })
+
+  t.test('are logged when the database fails, and tried again', async (t) => {
+    const clock = createClock()
+    const { lines, logger } = createLog()
+    const server = await build(t, { env: { DATABASE_URL: databaseUrl(t) }, now: clock.now, logger })
+    await server.db.revocations.add('old', clock.now())
+    await rename(server.db.file!, `${server.db.file}.away`)
+
+    mock.timers.tick(MINUTE)
+    await settled(server)
+    t.match(lines.at(-1), { level: 50, job: String, err: { code: 'SQLITE_READONLY_DBMOVED' }, msg: /tried again/ })
+    await rename(`${server.db.file}.away`, server.db.file!)
+    mock.timers.tick(MINUTE)
+    await settled(server)
+
+    t.same(server.db.revocations.since(0), [])
+  })
+})
+
+t.test('jobs.every', async (t) => {
+  mockTimers(t)
+
+  t.test('runs a job at its interval, and never twice at once', async (t) => {
+    const runs: Array<PromiseWithResolvers<void>> = []
+    await build(t, { routes: every(1000, 'slow', () => begin(runs)) })
+
+    mock.timers.tick(999)
+    t.equal(runs.length, 0)
+    mock.timers.tick(1)
+    t.equal(runs.length, 1)
+    mock.timers.tick(5000)
+    t.equal(runs.length, 1, 'the first run has not ended')
+    runs[0]!.resolve()
+    await setImmediate()
+    mock.timers.tick(1000)
+
+    t.equal(runs.length, 2)
+    runs[1]!.resolve()
+  })
+
+  t.test('runs jobs of different names side by side', async (t) => {
+    const runs: Array<PromiseWithResolvers<void>> = []
+    const routes: FastifyPluginAsync = async ({ jobs }) => { for (const name of ['one', 'two']) jobs.every(1000, name, () => begin(runs)) }
+    await build(t, { routes })
+
+    mock.timers.tick(1000)
+
+    t.equal(runs.length, 2)
+    for (const { resolve } of runs) resolve()
+  })
+
+  t.test('logs a failure, and tries again', async (t) => {
+    const { lines, logger } = createLog()
+    let count = 0
+    await build(t, { logger, routes: every(1000, 'flaky', async () => { if (++count === 1) throw new Error('no luck') }) })
+
+    for (let i = 0; i < 2; i++) {
+      mock.timers.tick(1000)
+      await setImmediate()
+    }
+
+    t.equal(count, 2)
+    assertList(t, lines.filter(({ level }) => Number(level) >= 40), [{ level: 50, job: 'flaky', err: { message: 'no luck' }, msg: 'a job failed, and will be tried again' }])
+  })
+
+  t.test('ends with the server', async (t) => {
+    const runs: Array<PromiseWithResolvers<void>> = []
+    const { lines, logger } = createLog()
+    const server = await build(t, { logger, routes: every(1000, 'slow', () => begin(runs)) })
+
+    await server.close()
+    mock.timers.tick(MINUTE)
+    await setImmediate()
+
+    t.equal(runs.length, 0)
+    t.same(lines.filter(({ level }) => Number(level) >= 40), [])
+  })
+
+  t.test('lets a run end before the database closes', async (t) => {
+    const runs: Array<PromiseWithResolvers<void>> = []
+    const { lines, logger } = createLog()
+    const routes: FastifyPluginAsync = async ({ db, jobs }) => {
+      jobs.every(1000, 'slow', async () => {
+        await begin(runs)
+        await db.probe.run(1)
+      })
+    }
+    const server = await build(t, { logger, routes })
+    mock.timers.tick(1000)
+
+    const closed = server.close()
+    for (let i = 0; i < 10; i++) await setImmediate()
+    runs[0]!.resolve()
+    await closed
+
+    t.same(lines.filter(({ level }) => Number(level) >= 40), [])
+  })
+})
+
+/** Lets intervals pass only when the test says so, until it ends. */
+function mockTimers (t: Test) {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+}
+
+/** A plugin with one job. */
+function every (...job: Parameters<FastifyInstance['jobs']['every']>): FastifyPluginAsync {
+  return async ({ jobs }) => jobs.every(...job)
+}
+
+/** A run of a job that ends when the test says so. */
+function begin (runs: Array<PromiseWithResolvers<void>>): Promise<void> {
+  const run = Promise.withResolvers<void>()
+  runs.push(run)
+  return run.promise
+}
+
+/** Waits until the writes that began before are on disk, or have failed. */
+async function settled (server: FastifyInstance) {
+  for (let i = 0; i < 11; i++) await server.db.probe.run(0).catch(() => {})
+}

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { build, converse, createLog } from '../../helper.ts'
+import type { AddressInfo, Socket } from 'node:net'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Test } from 'tap'
+
+const LIVE = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+t.test('One connection more than MAX_CONNECTIONS', async (t) => {
+  let count = 0
+  const { lines, logger } = createLog()
+  const routes: FastifyPluginAsync = async (fastify) => {
+    fastify.get('/count', async () => ++count)
+  }
+  const server = await build(t, { env: { MAX_CONNECTIONS: '2', DOCS: 'off' }, routes, logger })
+  await server.listen({ host: '127.0.0.1', port: 0 })
+
+  t.test('closes the idle ones, and finds room when it comes back', async (t) => {
+    const idle = [open(t, server), open(t, server)]
+    for (const socket of idle) {
+      socket.write(LIVE)
+      await once(socket, 'data')
+    }
+    const closed = Promise.all(idle.map((socket) => once(socket, 'close')))
+
+    while (/^HTTP\/1\.1 503/.test(await converse(server, LIVE.replace('\r\n\r\n', '\r\nConnection: close')))) continue
+
+    await closed
+    t.match(lines.find(({ event }) => event === 'too_many_connections'), { level: 40, connections: 3 })
+  })
+
+  t.test('gets 503 with Retry-After, and nothing that it asks for happens', async (t) => {
+    const busy = [open(t, server), open(t, server)]
+    for (const socket of busy) await arrived(server, socket, LIVE.slice(0, -2))
+
+    for (let i = 0; i < 2; i++) {
+      const connection: Promise<Socket[]> = once(server.server, 'connection')
+      const text = await converse(server, 'GET /count HTTP/1.1', 'Host: localhost')
+      const [socket] = await connection
+      t.equal(socket?.timeout, 1000, 'it is not kept for longer')
+      t.match(text, /^HTTP\/1\.1 503 Service Unavailable\r\n/)
+      t.match(text, '\r\nretry-after: 1\r\n')
+      t.match(text, '"code":"overloaded"')
+    }
+    for (const socket of busy) socket.destroy()
+    while (await connectionsOf(server) > 0) await nextTurn()
+    t.equal(count, 0)
+  })
+})
+
+t.test('Requests that wait on one connection for the answer before theirs', async (t) => {
+  const isAllowed = Promise.withResolvers<string>()
+  let count = 0
+  const routes: FastifyPluginAsync = async (fastify) => {
+    fastify.get('/slow', () => isAllowed.promise)
+    fastify.get('/quick', async () => ++count)
+  }
+  const server = await build(t, { env: { DOCS: 'off' }, routes })
+  await server.listen({ host: '127.0.0.1', port: 0 })
+  const request = (url: string, close = '') => `GET ${url} HTTP/1.1\r\nHost: localhost\r\n${close}\r\n`
+
+  t.test('keep it from being read until they are answered', async (t) => {
+    let read = 0
+    server.server.on('request', () => { read++ })
+    const socket = open(t, server)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
+    const answers = () => text.match(/HTTP\/1\.1 200 OK\r\n/g)?.length ?? 0
+    const many = 10_000
+
+    socket.write(request('/slow') + request('/quick').repeat(many))
+    for (let turn = 0; turn < 200; turn++) await nextTurn()
+
+    t.ok(read > 1 && read < many / 2, `${read} of ${many} were read`)
+    isAllowed.resolve('at last')
+    while (answers() < 1 + many) await once(socket, 'data')
+    t.equal(count, many)
+  })
+
+  t.test('are bounded on all connections together: the one that brings too many is closed', async (t) => {
+    const isLate = Promise.withResolvers<string>()
+    let answered = 0
+    const server = await build(t, {
+      env: { DOCS: 'off' },
+      routes: async (fastify) => {
+        fastify.get('/slow', () => isLate.promise)
+        fastify.get('/quick', async () => ++answered)
+      }
+    })
+    await server.listen({ host: '127.0.0.1', port: 0 })
+    const sockets = Array.from({ length: 10 }, () => open(t, server).resume())
+    const closed = Promise.race(sockets.map((socket) => once(socket, 'close')))
+
+    for (const socket of sockets) socket.write(request('/slow') + request('/quick').repeat(1400))
+    await closed
+
+    t.ok(answered < 10 * 1400, `${answered} were handled`)
+    t.ok(sockets.some((socket) => !socket.destroyed), 'others stay')
+    isLate.resolve('at last')
+  })
+
+  t.test('are all answered, each time anew', async (t) => {
+    const socket = open(t, server)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
+    const answers = () => text.match(/HTTP\/1\.1 200 OK\r\n/g)?.length ?? 0
+
+    socket.write(request('/slow') + request('/quick').repeat(8))
+    while (answers() < 9) await once(socket, 'data')
+    socket.write(request('/quick').repeat(8) + request('/quick', 'Connection: close\r\n'))
+    await once(socket, 'close')
+
+    t.equal(answers(), 18)
+  })
+})
+
+function connectionsOf (server: FastifyInstance): Promise<number> {
+  return new Promise((resolve) => { server.server.getConnections((_error, count) => resolve(count)) })
+}
+
+/** A connection that may fail: it is there to be refused. */
+function open (t: Test, server: FastifyInstance): Socket {
+  const { port } = server.server.address() as AddressInfo // it listens on a port
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  t.teardown(() => socket.destroy())
+  return socket
+}
+
+/** Waits until the service has the connection; what was sent is no whole request. */
+async function arrived (server: FastifyInstance, socket: Socket, text: string) {
+  const accepted = once(server.server, 'connection')
+  socket.write(text)
+  await accepted
+}

@@ -1,0 +1,3 @@
+module postern.example/verifiers
+
+go 1.19
