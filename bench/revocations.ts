@@ -32,8 +32,8 @@ export default async function revocations () {
     figureOf('GET /verify with no revocations (req/s)', rates(results.none)),
     figureOf('GET /verify with 1,000,000 live revocations (req/s)', rates(results.most)),
     figureOf('with 100,000 revocations ÷ with none', ratios(results.many, results.none, 'rate'), '', point(100_000)),
-    figureOf('with 1,000,000 revocations ÷ with none', ratios(results.most, results.none, 'rate'), '≥ 0.95', point(1_000_000)),
-    figureOf('memory for 1,000,000 revocations (MiB)', starts.map(({ memory }) => memory), '≤ 150'),
+    figureOf('with 1,000,000 revocations ÷ with none', ratios(results.most, results.none, 'rate'), '≥ 0.9', point(1_000_000)),
+    figureOf('memory for 1,000,000 revocations (MiB)', starts.map(({ memory }) => memory), '≤ 200'),
     figureOf('time to load 1,000,000 revocations (s)', starts.map(({ seconds }) => seconds), '≤ 2')
   ]
 }

@@ -23,11 +23,12 @@ export function addKeys (cli: Command) {
 
   keys.command('revoke')
     .alias('burn')
-    .description('Revoke a leaked key. Its tokens are refused at once, by Postern and by whoever follows the revocation feed.')
-    .argument('[kid]')
+    .description('Revoke a leaked key. Its tokens are refused at once, by Postern and by every follower of the revocation feed.')
+    .argument('[kid]', 'as `keys list` shows it')
     .option('--kid <kid>', 'the same, for a kid that begins with a dash')
     .action((argument: string | undefined, { kid = argument }: { kid?: string }) => onKeys(async ({ signingKeys }) => {
-      if (kid === undefined || !await signingKeys.revoke(kid, 'cli')) refuse(`There is no key "${kid ?? ''}".`)
+      if (kid === undefined) refuse('Name the key: "keys list" shows them.')
+      if (!await signingKeys.revoke(kid, 'cli')) refuse(`There is no key "${kid}".`)
       print('revoked')
     }))
 

@@ -14,7 +14,7 @@ import { tools } from './tools.ts'
 import { addUsers } from './users.ts'
 import type { CommandTools } from './tools.ts'
 
-const FEATURES = fileURLToPath(new URL('../plugins/features', import.meta.url))
+const FEATURES = new URL('../plugins/features/', import.meta.url)
 
 interface FeatureCommand { default: (cli: Command, tools: CommandTools) => void }
 
@@ -49,8 +49,8 @@ async function createCli (): Promise<Command> {
   addSessions(cli)
   addKeys(cli)
   addAudit(cli)
-  for (const file of globSync('*/command.ts', { cwd: FEATURES }).sort()) {
-    const { default: addCommands } = await import(`${FEATURES}/${file}`) as FeatureCommand
+  for (const file of globSync('*/command.ts', { cwd: fileURLToPath(FEATURES) }).sort()) {
+    const { default: addCommands } = await import(new URL(file, FEATURES).href) as FeatureCommand
     addCommands(cli, tools)
   }
   addBackup(cli)

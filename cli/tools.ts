@@ -34,6 +34,7 @@ export function onUser (command: Command, run: (service: FastifyInstance, user: 
     .argument('[user]', 'id, username or e-mail address')
     .option('--user <user>', 'the same')
     .action((argument: string | undefined, { user: name = argument }: { user?: string }) => onService(async (service) => {
+      if (argument !== undefined && name !== argument) refuse('Name one account: as an argument or with --user, not both.')
       if (name === undefined) refuse('Name the account: give an id, a username or an e-mail address.')
       const user = await findUser(service, name)
       if (!user) refuse(`There is no account "${name}".`)

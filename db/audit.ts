@@ -8,7 +8,7 @@ import type { AuditEvent } from './schema/index.ts'
 
 const PAGE_SIZE = 1000
 
-/** How many events one page looks at when no index leads to what it wants: some 20 ms of them. */
+/** The events that one page looks at when no index helps: some 20 ms of them. */
 const WINDOW = 50_000
 
 export interface AuditQuery {

@@ -28,7 +28,7 @@ export function revocationsRepository (connection: Connection, write: AuditedWri
 
     /**
      * Revocations after `sequence`, by whichever process, oldest first.
-     * Synchronous, unlike other reads: whoever checks a token asks before every answer.
+     * Synchronous, unlike other reads: every check of a token asks.
      */
     since (sequence: number): Revocation[] {
       return since.all(sequence).map(([sequence, revokedId, until, kind]) => ({ sequence, revokedId, until, kind }))

@@ -5,7 +5,7 @@ import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
 import type { Connection } from './connection.ts'
 import type { NewKey, StoredKey } from './schema/index.ts'
 
-/** How a key is revoked. Times in milliseconds since 1970. */
+/** The revocation of a key. Times in milliseconds since 1970. */
 export interface KeyRevocation {
   /** Signs from now on, if the revoked key signs now and no other is there to follow it. */
   successor: NewKey

@@ -56,7 +56,7 @@ async function prepareDatabase (config: Config) {
   await service.close()
 }
 
-/** What features do in the first process (`primary.ts` beside their code); it serves no requests and opens no database. */
+/** Runs the `primary.ts` of each feature that has one. The first process serves no requests and opens no database. */
 async function startPrimary (config: Config): Promise<FastifyInstance> {
   const primary = Fastify({ logger: { level: config.logLevel } })
   await primary.register(configPlugin, { config })

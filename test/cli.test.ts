@@ -147,6 +147,7 @@ t.test('a command that is refused ends with 1 and one sentence, and changes noth
     ['users create --username ada --role Boss', 'The role has characters that are not allowed in one.'],
     ['users disable root', 'This is the last administrator. Make another one first.'],
     ['users delete ada', 'There is no account "ada".'],
+    ['users delete ada --user bea', 'Name one account: as an argument or with --user, not both.'],
     ['sessions end', 'Name the account: give an id, a username or an e-mail address.'],
     ['users delete-all', 'error: required option \'--yes\' not specified']
   ]

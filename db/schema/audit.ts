@@ -1,7 +1,7 @@
 import { blob, check, index, integer, sql, sqliteTable, text } from '../drizzle.ts'
 
 /**
- * What happened, each row chained to the one before by its hash (db/audit-chain.ts). Triggers let it grow at its end and
+ * Events, each row chained to the one before by its hash (db/audit-chain.ts). Triggers let it grow at its end and
  * shrink at its beginning, and nothing else. Refreshes, by far the most, are in no index: it would cost more than the row.
  */
 export const auditEvents = sqliteTable('audit_events', {
@@ -15,7 +15,7 @@ export const auditEvents = sqliteTable('audit_events', {
   /** The account that it happened to. No reference: the event outlives the account. */
   subject: text(),
   session: text(),
-  /** What else it happened to: the `jti`, `kid`, client or other session that the event speaks of. */
+  /** The other thing that it happened to: the `jti`, `kid`, client or other session that the event speaks of. */
   target: text(),
   ip: text(),
   userAgent: text(),

@@ -1,7 +1,7 @@
 import { integer, sqliteTable, text } from '../drizzle.ts'
 
 /**
- * Who may introspect, revoke and follow revocations: gateways and services. The secret is 256 random bits, so a plain hash
+ * API clients: gateways and services that may introspect, revoke and follow revocations. The secret is 256 random bits, so a plain hash
  * of it tells nothing.
  */
 export const clients = sqliteTable('clients', {

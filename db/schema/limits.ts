@@ -1,6 +1,6 @@
 import { check, index, integer, sql, sqliteTable, text } from '../drizzle.ts'
 
-/** How many requests with passwords came from an address (a keyed hash of it) in its current window. */
+/** Counts of requests with passwords, by address (a keyed hash of it), in the current window. */
 export const requestCounts = sqliteTable('request_counts', {
   key: text().primaryKey(),
   count: integer().notNull(),

@@ -1,6 +1,6 @@
 import { check, index, integer, sql, sqliteTable, text } from '../drizzle.ts'
 
-/** What was revoked before it expired: an access token (`jti`), a session (`sid`) or a signing key (`kid`). */
+/** Everything that was revoked before it expired: an access token (`jti`), a session (`sid`) or a signing key (`kid`). */
 export const revocations = sqliteTable('revocations', {
   /** Grows with every revocation, so that a reader can ask for what is new. */
   sequence: integer().primaryKey({ autoIncrement: true }),

@@ -8,7 +8,7 @@ export interface StatusEntry { list: string, index: number, until: number }
 export const sessions = sqliteTable('sessions', {
   id: text().primaryKey(),
   userId: text().notNull().references(() => users.id, { onDelete: 'cascade' }),
-  /** How often the refresh token was rotated: the only thing about it that is stored. */
+  /** The number of rotations of the refresh token: the only thing about it that is stored. */
   generation: integer().notNull(),
   createdAt: integer().notNull(),
   /** The login or the last rotation. */

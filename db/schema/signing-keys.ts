@@ -1,6 +1,6 @@
 import { blob, integer, sqliteTable, text } from '../drizzle.ts'
 
-/** The private part is encrypted; see plugins/keys.ts. */
+/** The private part is encrypted; see plugins/tokens/signing-keys.ts. */
 export const signingKeys = sqliteTable('signing_keys', {
   kid: text().primaryKey(),
   algorithm: text().notNull(),

@@ -5,7 +5,7 @@ export const statusLists = sqliteTable('status_lists', {
   id: text().primaryKey(),
   /** Shuffles the order in which places are given out. */
   seed: blob({ mode: 'buffer' }).notNull(),
-  /** How many places are given out. */
+  /** The number of places that are given out. */
   issued: integer().notNull(),
   closesAt: integer().notNull(),
   /** When the last token in it expires, and the list is of no more use. */

@@ -19,7 +19,7 @@ export interface Registration {
   password: string
 }
 
-/** What an administrator may change of an account. */
+/** The members that an administrator may change. */
 export type AccountChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
 
 export interface Accounts {

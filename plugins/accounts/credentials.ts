@@ -39,15 +39,15 @@ const credentials: FastifyPluginAsync = async (fastify) => {
 
   async function attempt (account: string, request: FastifyRequest, verifyPassword: () => Promise<boolean>): Promise<boolean> {
     passwords.assertRoom() // a flood beyond it writes nothing
-    const attempt = await signInLimits.admit(account, request)
+    const admitted = await signInLimits.admit(account, request)
     let isRight
     try {
       isRight = await verifyPassword()
     } catch (error) {
-      signInLimits.forgive(attempt) // nobody looked at the password
+      signInLimits.forgive(admitted) // nobody looked at the password
       throw error
     }
-    if (isRight) signInLimits.forgive(attempt, { remember: true })
+    if (isRight) signInLimits.forgive(admitted, { remember: true })
     return isRight
   }
 

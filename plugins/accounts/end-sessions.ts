@@ -9,7 +9,7 @@ export function sessionEnder (fastify: FastifyInstance) {
 
   async function logOut (token: string | undefined, request: FastifyRequest) {
     if (token === undefined) throw problem('missing_token')
-    const { sid } = token.startsWith('prt_') ? readOrThrow(fastify, token) : await accessTokens.verify(token)
+    const { sid } = refreshTokens.has(token) ? readOrThrow(fastify, token) : await accessTokens.verify(token)
     const ended = await db.sessions.end(sid, undefined, audit.entry(request, ([ended]: EndedSession[]) => ended && {
       event: 'logged_out',
       subject: ended.userId,

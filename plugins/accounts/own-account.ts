@@ -8,7 +8,7 @@ declare module 'fastify' {
   interface FastifyInstance { ownAccount: OwnAccount }
 }
 
-/** What people do with their own account, by an authenticated request. */
+/** Operations of people on their own account, by an authenticated request. */
 export interface OwnAccount {
   /** @throws `token_revoked` when the account is gone */
   get: (request: FastifyRequest) => Promise<User>

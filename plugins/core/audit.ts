@@ -4,7 +4,7 @@ import type { AuditEntry, NewAuditEvent } from './database.ts'
 
 const USER_AGENT_LENGTH = 128
 
-/** How the log says that an event happened. Events of refusals have no line here: errors.ts logs them. */
+/** The log line of an event. Events of refusals have none: errors.ts logs them. */
 interface EventKind { level?: 'info' | 'warn', message?: string, /** The log's name for `target`. */ target?: string }
 
 const CORE_EVENTS = {
@@ -26,10 +26,10 @@ const CORE_EVENTS = {
   restored: { level: 'warn', message: 'a backup was restored' }
 } as const satisfies Record<string, EventKind>
 
-/** Who acts: the caller of a request, or what acts without one. */
+/** The caller of a request, or what acts without one. */
 export type Actor = FastifyRequest | 'cli' | 'service'
 
-/** What happened. Never a token, a password, a hash or a name: the audit log is kept when an account is not. */
+/** An event to record. Never a token, a password, a hash or a name: the audit log is kept when an account is not. */
 export interface AuditRecord {
   event: AuditEventName
   /** `done` unless said otherwise; of a refusal its code. */
@@ -52,7 +52,7 @@ declare module 'fastify' {
 
   interface FastifyInstance { audit: Audit }
   interface FastifyRequest {
-    /** Who asks, where it is no user: set by the hook that authenticated it. */
+    /** The caller that is no user, set by the hook that authenticated it. */
     actor: Pick<NewAuditEvent, 'actorKind' | 'actorId'> | null
   }
 }
@@ -69,7 +69,7 @@ export interface Audit {
   entry: <Outcome>(actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)) => AuditEntry<Outcome>
   /** Writes an entry of its own, for what changes nothing else. */
   record: (actor: Actor, record: AuditRecord) => Promise<void>
-  /** Calls `listener` with every event that happened, once it is on disk. */
+  /** Calls `listener` with every event, once it is on disk. A listener that throws is logged, and changes nothing. */
   subscribe: (listener: AuditListener) => void
 }
 
@@ -96,7 +96,7 @@ const audit: FastifyPluginAsync = async (fastify) => {
       isStored: ({ event }) => auditsRefreshes || event !== 'refreshed',
       committed (event) {
         logEvent(typeof actor === 'string' ? log : actor.log, event)
-        for (const listener of listeners) listener(event)
+        for (const listener of listeners) notify(listener, event)
       }
     }
   }
@@ -107,6 +107,15 @@ const audit: FastifyPluginAsync = async (fastify) => {
     if (!level) return
     const by = actorKind === 'user' && actorId === subject ? undefined : actorId ?? actorKind
     log[level]({ event, outcome, user: subject, by, session, [name]: target, ip, ...details }, message)
+  }
+
+  /** The event is on disk already, so a listener that fails must not fail the request. */
+  function notify (listener: AuditListener, event: NewAuditEvent) {
+    try {
+      listener(event)
+    } catch (err) {
+      log.error({ err, event: event.event }, 'a listener of audit events failed')
+    }
   }
 
   fastify.decorateRequest('actor', null)

@@ -13,7 +13,7 @@ export const RETRY_AFTER_SECONDS = '1'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Calls `listener` with the code of every refusal that answers a request. */
+    /** Calls `listener` with the code of every refusal that answers a request. A listener that throws is logged, and changes nothing. */
     onRefusal: (listener: RefusalListener) => void
   }
 }
@@ -38,13 +38,22 @@ const errors: FastifyPluginAsync = async (fastify) => {
     const kind = problems.kindOf(code)!
     const body = toBody(error, code, kind)
     logRefusal(request, body, thrown, code === error.code)
-    for (const listener of listeners) listener(code, request)
+    for (const listener of listeners) notify(listener, code, request)
 
     const challenge = challengeOf(code, kind)
     if (challenge) reply.header('www-authenticate', challenge)
     if (body.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
     if (error.validation) body.errors = error.validation.slice(0, MOST_FAULTS).map(toErrorItem)
     return reply.code(body.status).headers(error.headers ?? {}).type('application/problem+json').send(body)
+  }
+
+  /** A listener that fails must not change the answer. */
+  function notify (listener: RefusalListener, code: ProblemCode, request: FastifyRequest) {
+    try {
+      listener(code, request)
+    } catch (err) {
+      request.log.error({ err }, 'a listener of refusals failed')
+    }
   }
 
   await fastify.register(sensible)

@@ -13,10 +13,11 @@ export interface Jobs {
   every: (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) => void
 }
 
-/** What must be done now and then: pruning, rotating keys, sending. Whoever needs it registers it here. */
+/** Recurring work: pruning, rotating keys, sending. Each plugin registers its own. */
 const jobs: FastifyPluginAsync = async (fastify) => {
   const { log } = fastify
   const timers: NodeJS.Timeout[] = []
+  const names = new Set<string>()
   const running = new Map<string, Promise<void>>()
 
   async function run (name: string, work: () => Promise<unknown>) {
@@ -30,6 +31,8 @@ const jobs: FastifyPluginAsync = async (fastify) => {
   }
 
   function every (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) {
+    if (names.has(name)) throw new Error(`There are two jobs "${name}".`)
+    names.add(name)
     const timer = setInterval(() => { if (!running.has(name)) running.set(name, run(name, work)) }, intervalMilliseconds)
     timers.push(timer.unref())
   }

@@ -1,7 +1,7 @@
 import type { FastifyError } from 'fastify'
 import type { ProblemCode, Problems } from './problems.ts'
 
-/** What Fastify, its plugins, Node and SQLite throw. */
+/** Errors of Fastify, its plugins, Node and SQLite. */
 const FOREIGN_CODES: Array<[RegExp, ProblemCode]> = [
   [/^FST_ERR_VALIDATION$/, 'validation_failed'],
   [/^FST_ERR_CTP_(INVALID_JSON_BODY|EMPTY_JSON_BODY)$/, 'invalid_json'],
@@ -12,7 +12,7 @@ const FOREIGN_CODES: Array<[RegExp, ProblemCode]> = [
   [/^ERR_HTTP_REQUEST_TIMEOUT$/, 'request_timeout']
 ]
 
-/** What a fork's own routes throw through `fastify.httpErrors`, and what is left of Fastify's. */
+/** Errors that a fork's own routes throw through `fastify.httpErrors`, and the rest of Fastify's. */
 const STATUS_CODES: Record<number, ProblemCode> = {
   401: 'invalid_token',
   403: 'forbidden',

@@ -52,7 +52,7 @@ declare module 'fastify' {
     problems: Problems
   }
   interface FastifyContextConfig {
-    /** What the route's handler refuses, for the OpenAPI document. Hooks add what they refuse. */
+    /** The refusals of the route's handler, for the OpenAPI document. Hooks add their own. */
     refusals?: ProblemCode[]
   }
 }
@@ -77,7 +77,7 @@ interface ProblemExtra {
   headers?: Record<string, string>
   /** For the log alone. */
   cause?: unknown
-  /** For `explain` alone; never sent. */
+  /** For operators; never sent. */
   refusal?: object
 }
 

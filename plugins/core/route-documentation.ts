@@ -16,7 +16,7 @@ interface SecurityScheme { type: 'http', scheme: 'bearer' | 'basic', bearerForma
 
 export interface RouteDocumentation {
   /**
-   * For an `onRoute` hook: adds to a route's document what a route hook demands and refuses, so that whoever renders
+   * For an `onRoute` hook: adds to a route's document what a route hook demands and refuses, so that the renderer of
    * documents knows no hook by name.
    */
   describe: (route: RouteOptions, description: { security?: FastifySchema['security'], refusals: ProblemCode[] }) => void

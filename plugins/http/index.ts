@@ -10,7 +10,7 @@ import requestId from './request-id.ts'
 import securityHeaders from './security-headers.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
-/** What every request passes, in this order. The first two are on every answer, also when a later step refuses. */
+/** The steps that every request passes, in this order, until one of them answers. The first two mark every answer. */
 const STEPS = [
   requestId,
   securityHeaders,

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { ACCESS_TOKEN_TYPE } from './claims.ts'
 import { createVerify } from './verify-access-token.ts'
 import type { FastifyError, FastifyPluginAsync } from 'fastify'
 import type { Actor } from '../core/audit.ts'
-import type { Session, StatusEntry } from '../core/database.ts'
+import type { Session } from '../core/database.ts'
 import type { AccessTokenClaims, ExtraClaim } from './claims.ts'
 
-const TYPE = 'at+jwt'
+const OWN_CLAIMS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'nbf', 'jti', 'sid', 'roles', 'auth_time']
 const JTI_BYTES = 16
 const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
@@ -27,15 +28,15 @@ export interface AccessTokens {
   read: (token: string) => Promise<AccessTokenClaims | undefined>
   /** Revokes one access token, and leaves its session alone. */
   revoke: (claims: AccessTokenClaims, actor: Actor) => Promise<void>
-  /** Adds a claim to every token from now on, and refuses tokens without it. */
+  /** Adds a claim to every token, and refuses tokens without it. For plugins, before the service starts. */
   addClaim: (name: string, claim: ExtraClaim) => void
 }
 
 const accessTokens: FastifyPluginAsync = async (fastify) => {
   const { audit, config: { audience, clientId, issuer }, db, now, signatures } = fastify
-  const { sign } = signatures(TYPE)
+  const { sign } = signatures(ACCESS_TOKEN_TYPE)
   const extraClaims = new Map<string, ExtraClaim>()
-  const verify = createVerify(fastify, TYPE, extraClaims)
+  const verify = createVerify(fastify, extraClaims)
 
   async function read (token: string): Promise<AccessTokenClaims | undefined> {
     try {
@@ -66,20 +67,22 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   async function revoke (claims: AccessTokenClaims, actor: Actor) {
     const { jti, sid, sub } = claims
     const entry = audit.entry(actor, { event: 'revoked', subject: sub, session: sid, target: jti })
-    await db.revocations.add(jti, claims.exp * 1000, toStatusEntry(claims), entry)
+    await db.revocations.add(jti, claims.exp * 1000, placeOf(claims), entry)
   }
 
-  fastify.decorate('accessTokens', { issue, verify, read, revoke, addClaim: (name, claim) => { extraClaims.set(name, claim) } })
-}
+  function placeOf (claims: AccessTokenClaims) {
+    return [...extraClaims].map(([name, { placeOf }]) => placeOf?.(claims[name], claims.exp)).find(Boolean)
+  }
 
-/** The place of a token in a status list, if it has one. */
-function toStatusEntry ({ status, exp }: AccessTokenClaims): StatusEntry | undefined {
-  if (!status) return undefined
-  const { idx, uri } = status.status_list
-  return { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until: exp * 1000 }
+  function addClaim (name: string, claim: ExtraClaim) {
+    if (OWN_CLAIMS.includes(name) || extraClaims.has(name)) throw new Error(`The claim "${name}" is taken.`)
+    extraClaims.set(name, claim)
+  }
+
+  fastify.decorate('accessTokens', { issue, verify, read, revoke, addClaim })
 }
 
 export default fp(accessTokens, {
   name: 'access-tokens',
-  dependencies: ['audit', 'blocklist', 'clock', 'config', 'database', 'problems', 'signatures']
+  dependencies: ['audit', 'blocklist', 'clock', 'config', 'database', 'problems', 'refresh-tokens', 'signatures']
 })

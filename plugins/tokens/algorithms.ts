@@ -14,7 +14,7 @@ const ALGORITHMS = {
   EdDSA: { digest: null }
 } as const
 
-/** What an algorithm does with one key. */
+/** An algorithm with one key. */
 export interface Scheme {
   makeSignature: (content: Buffer) => Buffer
   verifySignature: (content: Buffer, signature: Buffer) => boolean | Promise<boolean>

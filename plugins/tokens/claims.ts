@@ -1,4 +1,6 @@
-import type { Session } from '../core/database.ts'
+import type { Session, StatusEntry } from '../core/database.ts'
+
+export const ACCESS_TOKEN_TYPE = 'at+jwt'
 
 /** The claims of an access token (RFC 9068, section 2.2). Times in seconds. */
 export interface AccessTokenClaims {
@@ -13,9 +15,7 @@ export interface AccessTokenClaims {
   sid: string
   roles: string[]
   auth_time: number
-  /** Where a verifier without access to Postern finds whether the token was revoked (draft-ietf-oauth-status-list). */
-  status?: { status_list: { idx: number, uri: string } }
-  /** What features add. */
+  /** Claims of features (`accessTokens.addClaim`). */
   [claim: string]: unknown
 }
 
@@ -23,6 +23,8 @@ export interface AccessTokenClaims {
 export interface ExtraClaim {
   valueOf: (session: Session) => unknown
   isValid: (value: unknown) => boolean
+  /** The place of a token with this value in a status list, which is written when the token is revoked. */
+  placeOf?: (value: unknown, exp: number) => StatusEntry
 }
 
 /** Checks that claims which carry our signature are all that they should be. */

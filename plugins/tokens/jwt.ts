@@ -1,5 +1,6 @@
 import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
+import { ACCESS_TOKEN_TYPE } from './claims.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { AccessTokenClaims } from './claims.ts'
 
@@ -7,7 +8,7 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { payload: AccessTokenClaims, user: AccessTokenClaims }
 }
 
-/** What `decode: { complete: true }` makes of a token. */
+/** A token as `decode: { complete: true }` gives it. */
 type CompleteToken = Extract<jwt.TokenOrHeader, { header: unknown }>
 
 /** `request.jwtVerify` for forks that know @fastify/jwt. After its own check it ends in `accessTokens.verify`, as everything does. */
@@ -23,7 +24,7 @@ const jwtPlugin: FastifyPluginAsync = async (fastify) => {
   await fastify.register(jwt, {
     secret: { public: async (_request: FastifyRequest, token: jwt.TokenOrHeader) => publicKeyOf(token as CompleteToken) },
     decode: { complete: true },
-    verify: { checkTyp: 'at+jwt', allowedIss: issuer, allowedAud: audience, ignoreExpiration: true, ignoreNotBefore: true },
+    verify: { checkTyp: ACCESS_TOKEN_TYPE, allowedIss: issuer, allowedAud: audience, ignoreExpiration: true, ignoreNotBefore: true },
     trusted: async (request) => Boolean(await accessTokens.verify(fastify.jwt.lookupToken(request)))
   })
 }

@@ -14,6 +14,8 @@ declare module 'fastify' {
 export interface RefreshTokens {
   /** Makes the refresh token of one generation of a session: always the same one. */
   make: (sid: string, generation: number) => string
+  /** Tells a refresh token from other text by its form, authentic or not. */
+  has: (text: string) => boolean
   /** Reads an authentic refresh token, whether or not its session still lives. Undefined for any other text. */
   read: (token: string) => { sid: string, generation: number } | undefined
 }
@@ -45,7 +47,7 @@ const refreshTokens: FastifyPluginAsync = async (fastify) => {
     return { sid: content.toString('base64url', 0, SID_BYTES), generation: content.readUInt32BE(SID_BYTES) }
   }
 
-  fastify.decorate('refreshTokens', { make, read })
+  fastify.decorate('refreshTokens', { make, has: (text) => text.startsWith(PREFIX), read })
 }
 
 export default fp(refreshTokens, { name: 'refresh-tokens', dependencies: ['master-key'] })

@@ -7,7 +7,7 @@ import type { SigningKey } from './key-pairs.ts'
 /** Half a second of work or less. A token beyond that is refused as `overloaded`. */
 const MOST_CHECKS = 4096
 
-/** What is wrong with a token whose signature is not ours, or whose header we did not write. */
+/** The fault of a token whose signature is not ours, or whose header we did not write. */
 export type SignatureFault = 'malformed' | 'wrong_type' | 'unknown_key' | 'not_as_issued' | 'bad_signature'
 
 declare module 'fastify' {

@@ -1,4 +1,4 @@
-import { areComplete, isCanonical } from './claims.ts'
+import { ACCESS_TOKEN_TYPE, areComplete, isCanonical } from './claims.ts'
 import { createTokenCache } from './token-cache.ts'
 import type { FastifyInstance } from 'fastify'
 import type { AccessTokenClaims, ExtraClaim } from './claims.ts'
@@ -16,9 +16,9 @@ export type RefusalReason =
 export interface Refusal { reason: RefusalReason, claims?: AccessTokenClaims }
 
 /** Builds `accessTokens.verify`: cache or signature, type, issuer, audience, claims, expiry, blocklist. */
-export function createVerify (fastify: FastifyInstance, type: string, extraClaims: ReadonlyMap<string, ExtraClaim>) {
-  const { blocklist, config: { audience, issuer, sessionMaxAgeSeconds }, now, problem, signatures } = fastify
-  const { open } = signatures(type)
+export function createVerify (fastify: FastifyInstance, extraClaims: ReadonlyMap<string, ExtraClaim>) {
+  const { blocklist, config: { audience, issuer, sessionMaxAgeSeconds }, now, problem, refreshTokens, signatures } = fastify
+  const { open } = signatures(ACCESS_TOKEN_TYPE)
   const cache = createTokenCache()
 
   function refuse (code: 'invalid_token' | 'wrong_token_type' | 'token_expired' | 'token_revoked', refusal: Refusal): Error {
@@ -27,7 +27,7 @@ export function createVerify (fastify: FastifyInstance, type: string, extraClaim
 
   /** Checks all but what may change: that is checked at every use. */
   async function checkSignature (token: string): Promise<VerifiedToken> {
-    if (token.startsWith('prt_')) throw refuse('wrong_token_type', { reason: 'wrong_type' })
+    if (refreshTokens.has(token)) throw refuse('wrong_token_type', { reason: 'wrong_type' })
     const opened = await open(token)
     if ('fault' in opened) throw refuse(opened.fault === 'wrong_type' ? 'wrong_token_type' : 'invalid_token', { reason: opened.fault })
     const { claims, kid } = opened

@@ -12,7 +12,7 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: SignedIn }
     },
     config: {
-      open: 'whoever signs in has no token yet',
+      open: 'people who sign in have no token yet',
       limitByAddress: true,
       refusals: ['invalid_credentials', 'account_disabled', 'busy']
     }

@@ -12,7 +12,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 201: SignedIn }
     },
     config: {
-      open: 'whoever registers has no token yet',
+      open: 'people who register have no token yet',
       limitByAddress: true,
       refusals: ['registration_closed', 'username_taken', 'email_taken', 'weak_password', 'busy']
     }

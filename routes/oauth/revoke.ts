@@ -2,7 +2,7 @@ import { Revoked, TokenRequest } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { accessTokens, authenticateClient, sessions } = fastify
+  const { apiClients, authenticateClient } = fastify
 
   fastify.post('/revoke', {
     schema: {
@@ -14,10 +14,7 @@ const revoke: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     onRequest: authenticateClient
   }, async (request, reply) => {
-    const { token } = request.body
-    const claims = await accessTokens.read(token)
-    if (claims) await accessTokens.revoke(claims, request)
-    else await sessions.revoke(token, request)
+    await apiClients.revoke(request.body.token, request)
     return reply.send(undefined as never) // no body, which is what the document makes of null
   })
 }

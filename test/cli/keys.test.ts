@@ -42,7 +42,7 @@ t.test('keys', async (t) => {
 
     t.match(revoked, { code: 0, stdout: 'revoked\n' })
     t.match(unknown, { code: 1, stderr: 'There is no key "nothing".\n' })
-    t.match(none, { code: 1, stderr: 'There is no key "".\n' })
+    t.match(none, { code: 1, stderr: 'Name the key: "keys list" shows them.\n' })
     t.equal((await ada.inject({ url: '/secret' })).statusCode, 401)
     t.equal((await (await signIn(server, 'ada')).inject({ url: '/secret' })).statusCode, 200)
   })

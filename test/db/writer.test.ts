@@ -185,6 +185,16 @@ t.test('revision', async (t) => {
 
     t.not(revision(), before)
   })
+
+  t.test('changes in the next turn too, when it was asked for in a setImmediate', async (t) => {
+    const { other, revision } = prepare(t)
+    const before = await new Promise((resolve) => { setImmediate(() => resolve(revision())) })
+
+    other.exec("insert into items values ('one')")
+    await stat('.')
+
+    t.not(revision(), before)
+  })
 })
 
 t.test('A database file', async (t) => {

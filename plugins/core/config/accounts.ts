@@ -19,7 +19,7 @@ export const accountSettings = {
   RATE_LIMIT_PAIR: limit('5/15m')
 }
 
-/** Who may register, how passwords are hashed, and how often they may be tried. */
+/** Registration, the hashing of passwords, and the limits on attempts. */
 export function toAccountConfig (env: Static<TObject<typeof accountSettings>>) {
   return {
     registrationIsOpen: env.REGISTRATION === 'open',

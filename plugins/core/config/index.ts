@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-const FEATURES = fileURLToPath(new URL('../../features', import.meta.url))
+const FEATURES = new URL('../../features/', import.meta.url)
 
 const coreSettings = { ...serverSettings, ...storageSettings, ...tokenSettings, ...accountSettings }
 
@@ -39,8 +39,8 @@ export function readConfig (environment: Environment) {
 
 /** Every setting there is, the features' too. Only the doctor and the tests want all of them. */
 export async function allSettings (): Promise<TProperties> {
-  const files = globSync('*/settings.ts', { cwd: FEATURES })
-  const modules = await Promise.all(files.map((file) => import(`${FEATURES}/${file}`) as Promise<{ settings: TProperties }>))
+  const files = globSync('*/settings.ts', { cwd: fileURLToPath(FEATURES) })
+  const modules = await Promise.all(files.map((file) => import(new URL(file, FEATURES).href) as Promise<{ settings: TProperties }>))
   return Object.assign({}, coreSettings, ...modules.map(({ settings }) => settings))
 }
 

@@ -1,6 +1,9 @@
 import { Type } from 'typebox'
 
-/** The kinds of settings. Each has a `description` that finishes the sentence "… but should be". */
+/**
+ * The kinds of settings. Each has a `description` that finishes the sentence "… but should be". A setting that may hold a
+ * secret has `writeOnly: true`, and is never shown.
+ */
 
 export function oneOf<const Value extends string> (values: Value[], standard: Value) {
   return Type.Unsafe<Value>(Type.Enum(values, { default: standard, description: `one of ${values.join(', ')}` }))

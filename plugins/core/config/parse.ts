@@ -30,9 +30,8 @@ export function parseSettings<Settings extends TProperties> (settings: Settings,
 
 /** The error that stops the start: one sentence that shows no secret. */
 export function wrongSetting (name: string, value: string | undefined, settings: TProperties): Error {
-  const { description } = settings[name] as { description?: string } // each of the kinds has one
-  const isSecret = name === 'JWT_SECRET' || name === 'MASTER_KEY'
-  const held = value === undefined ? 'not set' : isSecret ? `set (${Buffer.byteLength(value)} bytes)` : `"${value}"`
+  const { description, writeOnly } = settings[name] as { description?: string, writeOnly?: boolean } // as kinds.ts makes them
+  const held = value === undefined ? 'not set' : writeOnly ? `set (${Buffer.byteLength(value)} bytes)` : `"${value}"`
   return Object.assign(new Error(`${name} is ${held} but should be ${description}.`), { code: 'wrong_setting' })
 }
 

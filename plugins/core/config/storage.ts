@@ -7,6 +7,7 @@ export const storageSettings = {
   DATABASE_URL: Type.String({ default: 'file:data/postern.db', pattern: '^file:.+', description: 'file: and a path, or file::memory:' }),
   MASTER_KEY: Type.Optional(Type.String({
     pattern: '^[A-Za-z0-9+/]{43}=$',
+    writeOnly: true,
     description: '32 random bytes in base64 ("openssl rand -base64 32" makes them)'
   })),
   AUDIT_RETENTION: duration('90d'),

@@ -16,7 +16,11 @@ export const tokenSettings = {
     description: 'a name without spaces for the client that people sign in with'
   }),
   JWT_ALGORITHM: oneOf(['ES256', 'RS256', 'PS256', 'EdDSA', 'HS256'], 'ES256'),
-  JWT_SECRET: Type.Optional(Type.String({ format: 'secret', description: 'at least 32 bytes, and set only with JWT_ALGORITHM=HS256' })),
+  JWT_SECRET: Type.Optional(Type.String({
+    format: 'secret',
+    writeOnly: true,
+    description: 'at least 32 bytes, and set only with JWT_ALGORITHM=HS256'
+  })),
   KEY_ROTATION: duration('90d'),
   KEY_PREPUBLISH: duration('24h', 'a duration with its unit, shorter than KEY_ROTATION, such as 24h'),
   ACCESS_TOKEN_TTL: duration('15m'),
@@ -33,7 +37,7 @@ export const tokenSettings = {
   }))
 }
 
-/** What tokens say, how they are signed, and how long they and their sessions live. */
+/** Claims, signing keys, and the lifetimes of tokens and sessions. */
 export function toTokenConfig (env: Static<TObject<typeof tokenSettings>>, { host, port }: { host: string, port: number }) {
   const usesSecret = env.JWT_ALGORITHM === 'HS256'
   if (usesSecret !== (env.JWT_SECRET !== undefined)) throw wrongSetting('JWT_SECRET', env.JWT_SECRET, tokenSettings)

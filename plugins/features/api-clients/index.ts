@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { tokenOperations } from './tokens.ts'
 import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Client } from '../../core/database.ts'
 
@@ -21,6 +22,8 @@ export interface ApiClients {
   list: () => Promise<Client[]>
   /** Deletes a client. Gives false when there is none of that id. */
   remove: (id: string) => Promise<boolean>
+  introspect: ReturnType<typeof tokenOperations>['introspect']
+  revoke: ReturnType<typeof tokenOperations>['revoke']
 }
 
 /** The gateways and services that may ask about tokens, revoke them, and follow revocations. */
@@ -65,7 +68,8 @@ const apiClients: FastifyPluginAsync = async (fastify) => {
   fastify.decorate('apiClients', {
     create,
     list: db.apiClients.list,
-    remove: (id) => db.apiClients.remove(id, audit.entry('cli', { event: 'client_deleted', target: id }))
+    remove: (id) => db.apiClients.remove(id, audit.entry('cli', { event: 'client_deleted', target: id })),
+    ...tokenOperations(fastify)
   })
 }
 
@@ -83,5 +87,5 @@ function digest (secret: string): string {
 
 export default fp(apiClients, {
   name: 'api-clients',
-  dependencies: ['audit', 'clock', 'database', 'metadata', 'problems', 'route-documentation']
+  dependencies: ['access-tokens', 'audit', 'clock', 'database', 'metadata', 'problems', 'route-documentation', 'sessions']
 })

@@ -8,7 +8,7 @@ export interface Explanation {
   reason: Reason
   /** The same as a sentence. */
   explanation: string
-  /** What the token says of itself, only if its signature is ours. */
+  /** The claims of the token, only if its signature is ours. */
   subject?: string
   session?: string
   tokenId?: string

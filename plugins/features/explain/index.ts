@@ -26,7 +26,7 @@ const SENTENCES: Partial<Record<Refusal['reason'], string>> = {
 }
 
 const explainPlugin: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, auditLog, blocklist, config: { issuer, audience } } = fastify
+  const { accessTokens, auditLog, blocklist, config: { issuer, audience }, refreshTokens } = fastify
   const { describe, ofSession } = causeFinder(fastify)
 
   async function explainAccessToken (token: string, roles: string[]): Promise<Explanation> {
@@ -68,7 +68,7 @@ const explainPlugin: FastifyPluginAsync = async (fastify) => {
   }
 
   fastify.decorate('explain', {
-    token: (token, roles = []) => token.startsWith('prt_') ? explainRefreshToken(fastify, token) : explainAccessToken(token, roles)
+    token: (token, roles = []) => refreshTokens.has(token) ? explainRefreshToken(fastify, token) : explainAccessToken(token, roles)
   })
 }
 

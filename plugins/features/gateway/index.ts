@@ -14,7 +14,7 @@ declare module 'fastify' {
   }
 }
 
-/** What gateways say of the request that they ask about. Only those in TRUST_PROXY are believed. */
+/** Reads the request that a gateway asks about. Only gateways in TRUST_PROXY are believed. */
 const gateway: FastifyPluginAsync = async (fastify) => {
   const { config: { trustProxy }, problems } = fastify
   const { VERIFY_PREFLIGHT: preflight } = fastify.settings(settings)

@@ -4,7 +4,7 @@ import { parse as parseMilliseconds } from '@lukeed/ms'
 import fp from 'fastify-plugin'
 import { settings } from './settings.ts'
 import type { FastifyPluginAsync } from 'fastify'
-import type { Session } from '../../core/database.ts'
+import type { Session, StatusEntry } from '../../core/database.ts'
 
 const TYPE = 'statuslist+jwt'
 const LIFETIME_SECONDS = 3600
@@ -78,16 +78,23 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
     return { status_list: { idx: index, uri: toUri(list) } }
   }
 
-  accessTokens.addClaim('status', { valueOf: statusOf, isValid: isStatus })
+  accessTokens.addClaim('status', { valueOf: statusOf, isValid: isStatus, placeOf })
   metadata.add({ status_list_aggregation_endpoint: `${issuer}/status` })
   jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-status-lists', () => db.statusLists.prune(now()))
   fastify.decorate('statusLists', { token, uris: async () => (await db.statusLists.live(now())).map(toUri) })
 }
 
-function isStatus (value: unknown): boolean {
+interface Status { status_list: { idx: number, uri: string } }
+
+function isStatus (value: unknown): value is Status {
   const { status_list: list } = Object(value) as { status_list?: unknown } // what is no object has none
   const { idx, uri } = Object(list) as { idx?: unknown, uri?: unknown }
   return Number.isSafeInteger(idx) && typeof uri === 'string' && uri !== ''
+}
+
+function placeOf (value: unknown, exp: number): StatusEntry {
+  const { status_list: { idx, uri } } = value as Status // it was verified
+  return { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until: exp * 1000 }
 }
 
 export default fp(statusLists, {

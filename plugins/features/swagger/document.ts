@@ -2,11 +2,12 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import type { ProblemCode, Problems } from '../../core/problems.ts'
 
+/** Bare schemas: @fastify/swagger wraps them itself. */
 const RESPONSE_HEADERS: Record<number, Record<string, object>> = {
-  401: { 'WWW-Authenticate': { description: 'The challenge of RFC 6750', schema: { type: 'string' } } },
-  405: { Allow: { description: 'The methods that this address takes', schema: { type: 'string' } } },
-  429: { 'Retry-After': { description: 'Seconds to wait before the next try', schema: { type: 'integer' } } },
-  503: { 'Retry-After': { description: 'Seconds to wait before the next try', schema: { type: 'integer' } } }
+  401: { 'WWW-Authenticate': { type: 'string', description: 'The challenge of RFC 6750' } },
+  405: { Allow: { type: 'string', description: 'The methods that this address takes' } },
+  429: { 'Retry-After': { type: 'integer', description: 'Seconds to wait before the next try' } },
+  503: { 'Retry-After': { type: 'integer', description: 'Seconds to wait before the next try' } }
 }
 
 /** A route's schema with every refusal: what its handler and its hooks refuse, and what any route may. */

@@ -4,7 +4,7 @@ import { documentRoute } from './document.ts'
 import { settings } from './settings.ts'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 
-/** What Swagger UI needs, and nothing from elsewhere. */
+/** Content Security Policy for Swagger UI: nothing from elsewhere. */
 const UI_POLICY = [
   "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "connect-src 'self'",
   "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"

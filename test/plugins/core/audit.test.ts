@@ -244,6 +244,20 @@ t.test('A refused sign-in', async (t) => {
   })
 })
 
+t.test('A listener that throws is logged, and what it heard of is answered all the same', async (t) => {
+  const { lines, logger } = createLog()
+  const server = await build(t, {
+    logger,
+    routes: async ({ audit }) => { audit.subscribe(({ event }) => { if (event === 'logged_out') throw new Error('a broken listener') }) }
+  })
+  const ada = await signUp(server)
+
+  const response = await ada.inject({ method: 'POST', url: '/auth/logout' })
+
+  t.equal(response.statusCode, 204)
+  t.match(lines.find(({ level }) => level === 50), { event: 'logged_out', err: { message: 'a broken listener' }, msg: /listener/ })
+})
+
 t.test('A feature', async (t) => {
   const { lines, logger } = createLog()
   const heard: unknown[] = []

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, bearer, build, createLog, signIn, signUp } from '../../helper.ts'
+import { PASSWORD, assertRefused, bearer, build, createLog, signIn, signUp } from '../../helper.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 t.test('A route that throws', async (t) => {
@@ -95,6 +95,16 @@ t.test('onRefusal', async (t) => {
       t.same(heard, [`one: ${code} to request-1`, `two: ${code} to request-1`])
     })
   }
+
+  t.test('logs a listener that throws, and answers as without it', async (t) => {
+    const { lines, logger } = createLog()
+    const server = await build(t, { logger, routes: async ({ onRefusal }) => { onRefusal(() => { throw new Error('a broken listener') }) } })
+
+    const response = await server.inject({ url: '/secret' })
+
+    assertRefused(t, response, 401, 'missing_token')
+    t.match(lines.find(({ level }) => level === 50), { err: { message: 'a broken listener' } })
+  })
 
   t.test('calls no listener for an answer that is no refusal', async (t) => {
     await server.inject({ url: '/health/live' })

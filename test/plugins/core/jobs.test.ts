@@ -91,6 +91,12 @@ t.test('jobs.every', async (t) => {
     runs[1]!.resolve()
   })
 
+  t.test('refuses two jobs of one name', async (t) => {
+    const { jobs } = await build(t)
+
+    t.throws(() => jobs.every(1000, 'prune-sessions', async () => {}), /two jobs "prune-sessions"/)
+  })
+
   t.test('runs jobs of different names side by side', async (t) => {
     const runs: Array<PromiseWithResolvers<void>> = []
     const routes: FastifyPluginAsync = async ({ jobs }) => { for (const name of ['one', 'two']) jobs.every(1000, name, () => begin(runs)) }

@@ -52,68 +52,69 @@ t.test('One connection more than MAX_CONNECTIONS', async (t) => {
 })
 
 t.test('Requests that wait on one connection for the answer before theirs', async (t) => {
-  const isAllowed = Promise.withResolvers<string>()
-  let count = 0
-  const routes: FastifyPluginAsync = async (fastify) => {
-    fastify.get('/slow', () => isAllowed.promise)
-    fastify.get('/quick', async () => ++count)
-  }
-  const server = await build(t, { env: { DOCS: 'off' }, routes })
-  await server.listen({ host: '127.0.0.1', port: 0 })
   const request = (url: string, close = '') => `GET ${url} HTTP/1.1\r\nHost: localhost\r\n${close}\r\n`
 
-  t.test('keep it from being read until they are answered', async (t) => {
-    let read = 0
-    server.server.on('request', () => { read++ })
-    const socket = open(t, server)
-    let text = ''
-    socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
-    const answers = () => text.match(/HTTP\/1\.1 200 OK\r\n/g)?.length ?? 0
-    const many = 10_000
-
-    socket.write(request('/slow') + request('/quick').repeat(many))
-    for (let turn = 0; turn < 200; turn++) await nextTurn()
-
-    t.ok(read > 1 && read < many / 2, `${read} of ${many} were read`)
-    isAllowed.resolve('at last')
-    while (answers() < 1 + many) await once(socket, 'data')
-    t.equal(count, many)
-  })
-
-  t.test('are bounded on all connections together: the one that brings too many is closed', async (t) => {
-    const isLate = Promise.withResolvers<string>()
-    let answered = 0
-    const server = await build(t, {
-      env: { DOCS: 'off' },
-      routes: async (fastify) => {
-        fastify.get('/slow', () => isLate.promise)
-        fastify.get('/quick', async () => ++answered)
-      }
-    })
+  /** A server with a route that answers late, and what it has handled. */
+  async function buildSlow (t: Test) {
+    const late = Promise.withResolvers<string>()
+    const seen = { handled: 0, read: 0 }
+    const routes: FastifyPluginAsync = async (fastify) => {
+      fastify.get('/slow', () => late.promise)
+      fastify.get('/quick', async () => ++seen.handled)
+    }
+    const server = await build(t, { env: { DOCS: 'off' }, routes })
     await server.listen({ host: '127.0.0.1', port: 0 })
-    const sockets = Array.from({ length: 10 }, () => open(t, server).resume())
-    const closed = Promise.race(sockets.map((socket) => once(socket, 'close')))
+    server.server.on('request', () => { seen.read++ })
+    return { server, seen, answer: () => late.resolve('at last') }
+  }
 
-    for (const socket of sockets) socket.write(request('/slow') + request('/quick').repeat(1400))
-    await closed
-
-    t.ok(answered < 10 * 1400, `${answered} were handled`)
-    t.ok(sockets.some((socket) => !socket.destroyed), 'others stay')
-    isLate.resolve('at last')
-  })
-
-  t.test('are all answered, each time anew', async (t) => {
-    const socket = open(t, server)
+  function listen (socket: Socket) {
     let text = ''
     socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
-    const answers = () => text.match(/HTTP\/1\.1 200 OK\r\n/g)?.length ?? 0
+    return async (count: number) => {
+      while ((text.match(/HTTP\/1\.1 200 OK\r\n/g)?.length ?? 0) < count) await once(socket, 'data')
+    }
+  }
 
-    socket.write(request('/slow') + request('/quick').repeat(8))
-    while (answers() < 9) await once(socket, 'data')
-    socket.write(request('/quick').repeat(8) + request('/quick', 'Connection: close\r\n'))
-    await once(socket, 'close')
+  t.test('are all answered, and the connection is not read meanwhile', async (t) => {
+    const { server, seen, answer } = await buildSlow(t)
+    const socket = open(t, server)
+    const answers = listen(socket)
 
-    t.equal(answers(), 18)
+    socket.write(request('/slow') + request('/quick').repeat(100))
+    while (seen.read < 101) await nextTurn()
+    socket.write(request('/quick').repeat(100))
+    for (let turn = 0; turn < 100; turn++) await nextTurn()
+    t.equal(seen.read, 101)
+
+    answer()
+    await answers(201)
+    t.equal(seen.handled, 200)
+  })
+
+  t.test('are at most 128: a connection that brings more is closed, and the rest is not read', async (t) => {
+    const { server, seen } = await buildSlow(t)
+    const socket = open(t, server)
+
+    socket.write(request('/slow') + request('/quick').repeat(1000))
+    await once(socket.resume(), 'close')
+
+    t.same(seen, { handled: 128, read: 130 })
+  })
+
+  t.test('are at most 8,192 on all connections, but for eight on each', async (t) => {
+    const { server, seen, answer } = await buildSlow(t)
+    const sockets = Array.from({ length: 100 }, () => open(t, server).resume())
+    for (const socket of sockets) socket.write(request('/slow') + request('/quick').repeat(100))
+    await Promise.race(sockets.map((socket) => once(socket, 'close')))
+
+    const late = open(t, server)
+    const answers = listen(late)
+    late.write(request('/quick').repeat(8))
+    await answers(8)
+
+    t.ok(seen.handled < 100 * 100, `${seen.handled} were handled`)
+    answer()
   })
 })
 

@@ -3,7 +3,6 @@ import Client from 'better-sqlite3'
 import t from 'tap'
 import { assertRefused, bearer, build, createClock, databaseUrl, forge, signUp, signUpAdmin, stockRoute } from '../../helper.ts'
 import type { FastifyPluginAsync } from 'fastify'
-import type { AccessTokenClaims } from '../../../plugins/tokens/claims.ts'
 
 t.test('An access token', async (t) => {
   t.test('says what RFC 9068 asks for, and no more', async (t) => {
@@ -138,16 +137,10 @@ t.test('accessTokens.read', async (t) => {
   })
 })
 
-t.test('accessTokens.revoke', async (t) => {
-  t.test('revokes a token that has no place in a status list, too', async (t) => {
-    const server = await build(t)
-    const ada = await signUp(server)
-    const { status, ...claims } = await server.accessTokens.verify(ada.access_token)
+t.test('A claim that is there already cannot be added', async (t) => {
+  const { accessTokens } = await build(t)
 
-    await server.accessTokens.revoke(claims as AccessTokenClaims, 'service') // the rest of them
-
-    assertRefused(t, await ada.inject({ url: '/secret' }), 401, 'token_revoked')
-  })
+  for (const name of ['sub', 'exp', 'roles', 'status']) t.throws(() => accessTokens.addClaim(name, { valueOf: () => 1, isValid: () => true }), /is taken/, name)
 })
 
 t.test('accessTokens.addClaim', async (t) => {
@@ -168,6 +161,16 @@ t.test('accessTokens.addClaim', async (t) => {
   t.test('refuses tokens of ours without the claim, or with a wrong one', async (t) => {
     t.equal((await secretWith(forged({ device: 'another' }))).statusCode, 200)
     for (const claims of [{ device: undefined }, { device: 5 }, { device: null }]) assertRefused(t, await secretWith(forged(claims)), 401, 'invalid_token')
+  })
+
+  t.test('leaves alone how a token is revoked', async (t) => {
+    const bea = await signUp(server)
+    const { status } = read(bea.access_token).claims
+
+    await server.accessTokens.revoke(await server.accessTokens.verify(bea.access_token), 'service')
+
+    assertRefused(t, await secretWith(bea.access_token), 401, 'token_revoked')
+    t.same(await server.db.statusLists.revoked(status.status_list.uri.split('/').at(-1)), [status.status_list.idx])
   })
 
   t.test('refuses tokens of ours without the claim `status` of the status lists', async (t) => {
