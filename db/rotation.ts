@@ -1,6 +1,8 @@
 import { sessionEnder } from './end-sessions.ts'
-import { statusPlaces } from './status-lists.ts'
+import { FIND, UPDATE, toSession } from './rotation-rows.ts'
+import { statusPlaces } from './status-places.ts'
 import type { Connection } from './connection.ts'
+import type { Change, Row } from './rotation-rows.ts'
 import type { Session } from './schema/index.ts'
 
 /** The times that change when a session is used. */
@@ -37,51 +39,10 @@ function advance (session: Session, rotation: Rotation): Session {
   }
 }
 
-/** A session's columns, in the order of the query. */
-type Row = [
-  rowid: number,
-  userId: string,
-  generation: number,
-  createdAt: number,
-  lastUsedAt: number,
-  expiresAt: number,
-  accessExpiresAt: number,
-  ip: string,
-  userAgent: string | null,
-  statusEntries: string,
-  roles: string
-]
-
-const FIND = `select
-  rowid, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries, roles
-  from sessions where id = ?`
-
-function toSession (id: string, row: Row): Session {
-  const [, userId, generation, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, entries, roleNames] = row
-  const statusEntries = JSON.parse(entries) as Session['statusEntries'] // written as such, and by nobody else
-  const roles = JSON.parse(roleNames) as Session['roles'] // the same
-  return { id, userId, generation, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries, roles }
-}
-
-/** The columns that a rotation writes, and the row. */
-type Change = [
-  generation: number,
-  lastUsedAt: number,
-  expiresAt: number,
-  accessExpiresAt: number,
-  statusEntries: string,
-  rowid: number
-]
-
-const UPDATE = `update sessions
-  set generation = ?, last_used_at = ?, expires_at = ?, access_expires_at = ?, status_entries = ?
-  where rowid = ?`
-
 /**
  * Trades a generation of a session for the next one, inside an operation: nothing comes between reading and writing. A token
  * that lost a race (one generation behind, inside the grace) repeats the winner's answer; any other old one ends the session.
  * Each rotation costs as much as the session has live tokens, so there are no more of them than `mostLiveTokens`.
- * Without Drizzle, which would make up a fifth of it.
  */
 export function sessionRotation (connection: Connection) {
   const { $client: client } = connection

@@ -1,30 +1,10 @@
 import fp from 'fastify-plugin'
+import { CORE_EVENTS, identify, logEvent } from './audit-events.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { AuditListener, EventKind } from './audit-events.ts'
 import type { AuditEntry, NewAuditEvent } from './database.ts'
 
 const USER_AGENT_LENGTH = 128
-
-/** The log line of an event. Events of refusals have none: errors.ts logs them. */
-interface EventKind { level?: 'info' | 'warn', message?: string, /** The log's name for `target`. */ target?: string }
-
-const CORE_EVENTS = {
-  registered: { level: 'info', message: 'registered' },
-  account_created: { level: 'info', message: 'account created' },
-  account_changed: { level: 'info', message: 'account changed' },
-  account_deleted: { level: 'info', message: 'account deleted' },
-  all_accounts_deleted: { level: 'warn', message: 'all accounts deleted' },
-  signed_in: { level: 'info', message: 'signed in', target: 'ended' },
-  sign_in_refused: {},
-  password_refused: {},
-  password_changed: { level: 'info', message: 'password changed' },
-  refreshed: { level: 'info', message: 'refreshed' },
-  reuse_detected: { level: 'warn', message: 'a refresh token was used twice: its session is revoked' },
-  logged_out: { level: 'info', message: 'logged out' },
-  revoked: { level: 'info', message: 'revoked', target: 'token' },
-  key_added: { level: 'info', message: 'signing key added', target: 'kid' },
-  key_revoked: { level: 'warn', message: 'signing key revoked: its tokens are refused', target: 'kid' },
-  restored: { level: 'warn', message: 'a backup was restored' }
-} as const satisfies Record<string, EventKind>
 
 /** The caller of a request, or what acts without one. */
 export type Actor = FastifyRequest | 'cli' | 'service'
@@ -43,8 +23,6 @@ export interface AuditRecord {
   /** True when the subject did it, and the request has no access token that says so. */
   isBySubject?: boolean
 }
-
-type AuditListener = (event: NewAuditEvent) => void
 
 declare module 'fastify' {
   /** The names of all audit events. A feature adds its own: `interface AuditEventNames { mail_sent: true }`. */
@@ -89,24 +67,16 @@ const audit: FastifyPluginAsync = async (fastify) => {
   function entry<Outcome> (actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)): AuditEntry<Outcome> {
     return {
       toEvent (outcome) {
-        if (typeof record !== 'function') return outcome === false ? undefined : toEvent(actor, record)
-        const made = record(outcome)
-        return made && toEvent(actor, made)
+        const isDone = outcome !== false
+        const made = typeof record === 'function' ? record(outcome) : isDone && record
+        return made ? toEvent(actor, made) : undefined
       },
       isStored: ({ event }) => auditsRefreshes || event !== 'refreshed',
       committed (event) {
-        logEvent(typeof actor === 'string' ? log : actor.log, event)
+        logEvent(typeof actor === 'string' ? log : actor.log, event, kinds.get(event.event))
         for (const listener of listeners) notify(listener, event)
       }
     }
-  }
-
-  function logEvent (log: FastifyRequest['log'], audited: NewAuditEvent) {
-    const { event, outcome, subject, actorKind, actorId, session, target, ip, details } = audited
-    const { level, message, target: name = 'target' } = kinds.get(event) ?? {}
-    if (!level) return
-    const by = actorKind === 'user' && actorId === subject ? undefined : actorId ?? actorKind
-    log[level]({ event, outcome, user: subject, by, session, [name]: target, ip, ...details }, message)
   }
 
   /** The event is on disk already, so a listener that fails must not fail the request. */
@@ -125,12 +95,6 @@ const audit: FastifyPluginAsync = async (fastify) => {
     record: (actor, record) => db.audit.add(entry(actor, record)),
     subscribe: (listener) => { listeners.push(listener) }
   })
-}
-
-function identify ({ user, actor }: FastifyRequest, subject: string | undefined): Pick<NewAuditEvent, 'actorKind' | 'actorId'> {
-  if (actor) return actor
-  const id = user?.sub ?? subject
-  return id === undefined ? { actorKind: 'anonymous' } : { actorKind: 'user', actorId: id }
 }
 
 export default fp(audit, { name: 'audit', dependencies: ['clock', 'config', 'database'] })

@@ -1,11 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import sensible from '@fastify/sensible'
 import fp from 'fastify-plugin'
+import { toErrorItem } from './error-items.ts'
 import { problemBody } from './problems.ts'
 import { codeOf } from './problem-codes.ts'
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import type { Problem, ProblemCode, ProblemKind } from './problems.ts'
+import type { ProblemKind } from './problem-catalogue.ts'
+import type { Problem, ProblemCode } from './problems.ts'
 
 /** A body of 16 KiB can have some thousand faults, and the answer to it should not be ten times as long. */
 const MOST_FAULTS = 20
@@ -85,24 +87,6 @@ function challengeOf (code: ProblemCode, [status, detail, challenge]: ProblemKin
   if (challenge) return challenge
   if (status === 401) return `Bearer error="invalid_token", error_description="${detail}"`
   if (code === 'forbidden') return `Bearer error="insufficient_scope", error_description="${detail}"`
-}
-
-/** Answers an address that the router cannot read. No hook runs for it, so this adds the headers that hooks add. */
-export function refuseAddress (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  const { errorHandler, securityHeaders } = request.server
-  errorHandler(error, request, reply.headers({ ...securityHeaders, 'x-request-id': request.id }))
-}
-
-type ValidationError = NonNullable<FastifyError['validation']>[number]
-
-/** An item of `errors`: a JSON pointer (RFC 6901) to the field, and what is wrong with it. */
-function toErrorItem ({ instancePath, keyword, message = '', params }: ValidationError) {
-  const unknown = params.additionalProperty
-  const key = unknown ?? params.missingProperty
-  const token = String(key).replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 64)
-  const pointer = key === undefined ? instancePath : `${instancePath}/${token}`
-  if (unknown !== undefined) return { pointer, detail: 'is not a known field' }
-  return { pointer, detail: keyword === 'pattern' ? 'has characters that are not allowed here' : message }
 }
 
 export default fp(errors, { name: 'errors', dependencies: ['problems'] })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { codeOf } from './problem-codes.ts'
-import { coreProblem, problemBody } from './problems.ts'
+import { coreProblem } from './problem-catalogue.ts'
+import { problemBody } from './problems.ts'
 import { RETRY_AFTER_SECONDS } from './errors.ts'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance } from 'fastify'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { connect } from '../../db/connection.ts'
 import { fileOf, openDatabase } from '../../db/index.ts'
-import { statusPlaces } from '../../db/status-lists.ts'
+import { statusPlaces } from '../../db/status-places.ts'
 import { databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 

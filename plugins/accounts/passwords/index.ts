@@ -1,14 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { boundedHash, randomHash } from './hashes.ts'
 import { createPolicy } from './policy.ts'
 import { poolOf } from './pool.ts'
 import type { FastifyPluginAsync } from 'fastify'
-
-const SALT_BYTES = 16
-const TAG_BYTES = 32
-
-/** A stored hash beyond these was not made here, and computing it would stop everybody else. */
-const MOST = { memoryCost: 262_144, timeCost: 10, parallelism: 4 }
 
 declare module 'fastify' {
   interface FastifyInstance { passwords: Passwords }
@@ -50,7 +44,7 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   const { config: { argon2: { memoryCost, timeCost, threads, queue } }, log, problem } = fastify
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
   const pool = poolOf(threads)
-  const fallbackDecoy = `${parameters}${randomBase64(SALT_BYTES)}$${randomBase64(TAG_BYTES)}`
+  const fallbackDecoy = randomHash(parameters)
   let asked = 0
 
   function assertRoom () {
@@ -98,16 +92,6 @@ const passwords: FastifyPluginAsync = async (fastify) => {
     isOutdated: (passwordHash) => !passwordHash.startsWith(parameters),
     assertStrong: createPolicy(fastify)
   })
-}
-
-/** The hash, unless its parameters are absurd. */
-function boundedHash (passwordHash = ''): string | undefined {
-  const [hash, m, t, p] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+$/.exec(passwordHash) ?? []
-  return Number(m) <= MOST.memoryCost && Number(t) <= MOST.timeCost && Number(p) <= MOST.parallelism ? hash : undefined
-}
-
-function randomBase64 (bytes: number): string {
-  return randomBytes(bytes).toString('base64').replaceAll('=', '')
 }
 
 export default fp(passwords, { name: 'passwords', dependencies: ['config', 'problems'] })

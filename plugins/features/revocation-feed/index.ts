@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import fp from 'fastify-plugin'
+import { toEvent } from './event.ts'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Revocation } from '../../core/database.ts'
 
@@ -93,10 +94,6 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
     followers.clear()
   })
   fastify.decorate('revocationFeed', { follow, page })
-}
-
-function toEvent ({ sequence, kind, revokedId, until }: Revocation): string {
-  return `id: ${sequence}\nevent: revoked\ndata: ${JSON.stringify({ kind, id: revokedId, until: new Date(until).toISOString() })}\n\n`
 }
 
 export default fp(revocationFeed, { name: 'revocation-feed', dependencies: ['api-clients', 'database'] })

@@ -3,8 +3,9 @@ import { constants, deflate } from 'node:zlib'
 import { parse as parseMilliseconds } from '@lukeed/ms'
 import fp from 'fastify-plugin'
 import { settings } from './settings.ts'
+import { isStatus, placeOf } from './status-claim.ts'
 import type { FastifyPluginAsync } from 'fastify'
-import type { Session, StatusEntry } from '../../core/database.ts'
+import type { Session } from '../../core/database.ts'
 
 const TYPE = 'statuslist+jwt'
 const LIFETIME_SECONDS = 3600
@@ -82,19 +83,6 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
   metadata.add({ status_list_aggregation_endpoint: `${issuer}/status` })
   jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-status-lists', () => db.statusLists.prune(now()))
   fastify.decorate('statusLists', { token, uris: async () => (await db.statusLists.live(now())).map(toUri) })
-}
-
-interface Status { status_list: { idx: number, uri: string } }
-
-function isStatus (value: unknown): value is Status {
-  const { status_list: list } = Object(value) as { status_list?: unknown } // what is no object has none
-  const { idx, uri } = Object(list) as { idx?: unknown, uri?: unknown }
-  return Number.isSafeInteger(idx) && typeof uri === 'string' && uri !== ''
-}
-
-function placeOf (value: unknown, exp: number): StatusEntry {
-  const { status_list: { idx, uri } } = value as Status // it was verified
-  return { list: uri.slice(uri.lastIndexOf('/') + 1), index: idx, until: exp * 1000 }
 }
 
 export default fp(statusLists, {

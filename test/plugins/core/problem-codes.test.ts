@@ -1,6 +1,6 @@
 import t from 'tap'
 import { codeOf } from '../../../plugins/core/problem-codes.ts'
-import { coreProblem } from '../../../plugins/core/problems.ts'
+import { coreProblem } from '../../../plugins/core/problem-catalogue.ts'
 
 const CORE = { kindOf: coreProblem }
 
