@@ -18,6 +18,9 @@ import { createWriter } from './writer.ts'
 
 const BUSY_TIMEOUT_MILLISECONDS = 5 // blocks the event loop, so it is short; the writer waits longer without blocking
 
+/** 16 MiB of the -wal. With SQLite's 1,000 the same pages are written more often: a twelfth fewer refreshes. */
+const CHECKPOINT_PAGES = 4000
+
 export type Database = Awaited<ReturnType<typeof openDatabase>>
 
 /** The file of a `file:` URL; undefined for a database in memory. */
@@ -38,6 +41,7 @@ export async function openDatabase (url: string) {
   const { client, connection } = connect(file)
   migrate(client)
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
+  client.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
 
   const { write: writeOnly, writeUnsynced, revision, observeCommits } = createWriter(client, assertInPlace)
   const write = withAudit(connection, writeOnly)
