@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import autoload from '@fastify/autoload'
@@ -6,8 +5,8 @@ import { LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import { refuseAddress } from './plugins/core/refuse-address.ts'
 import { refuseConnection } from './plugins/core/refuse-connection.ts'
-import type { IncomingMessage, Server } from 'node:http'
-import type { FastifyHttpOptions, FastifyPluginAsync } from 'fastify'
+import type { Server } from 'node:http'
+import type { FastifyHttpOptions, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Clock } from './plugins/core/clock.ts'
 import type { Config } from './plugins/core/config/index.ts'
 
@@ -21,33 +20,35 @@ export interface AppOptions {
   config: Config
   /** The time in milliseconds since 1970; the system's unless a test hands in another. */
   now?: Clock
+  /** Milliseconds since any moment, by a clock that nobody sets; the process's unless a test hands in another. */
+  uptime?: Clock
   /** False for a command, which listens on no port: features that only serve are left out. */
   isServing?: boolean
+  /** False for a command that makes nothing: no database, no migration, no key. */
+  isMaker?: boolean
 }
 
 /** The options of the server itself. Tests and production share them. */
-export function options (config: Config): FastifyHttpOptions<Server> {
+export function options (): FastifyHttpOptions<Server> {
   return {
-    trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: 16 * KIB,
     requestTimeout: 10 * SECOND,
     // For a client that does not read its answer: Node looks twice. The feed writes to its followers more often than that.
     connectionTimeout: 30 * SECOND,
     keepAliveTimeout: 72 * SECOND, // longer than gateways keep an idle connection, so that they let go first
-    http: { headersTimeout: 5 * SECOND, requestTimeout: 10 * SECOND, connectionsCheckingInterval: SECOND, maxHeaderSize: 16 * KIB },
+    http: {
+      headersTimeout: 5 * SECOND,
+      requestTimeout: 10 * SECOND,
+      connectionsCheckingInterval: SECOND,
+      maxHeaderSize: 16 * KIB,
+      requireHostHeader: false // plugins/http/request-headers.ts refuses in the shape of every other refusal
+    },
     logController: new LogController({ disableRequestLogging: true }), // plugins log what a request meant
-    genReqId: toRequestId,
-    rewriteUrl: ({ url = '/' }) => url.startsWith('/verify/') ? '/verify' : url, // Envoy puts the original path and query there
+    rewriteUrl (this: FastifyInstance, { url = '/' }) { return this.addressRewrites.reduce((url, rewrite) => rewrite(url), url) },
     frameworkErrors: refuseAddress,
     return503OnClosing: false, // plugins/http/closing.ts refuses in the shape of every other refusal
     clientErrorHandler: refuseConnection
   }
-}
-
-/** A gateway's X-Request-Id where it is fit for a log line and a header; otherwise one of ours. */
-function toRequestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
-  const given = headers['x-request-id']
-  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
 }
 
 /** All but the routes: what the command line works with. */

@@ -82,7 +82,7 @@ export function startRival (name: string, env: Record<string, string> = {}) {
 /** Runs a function with the service's own plugins on a folder's database. */
 export async function onDatabase<T> (folder: string, run: (core: FastifyInstance) => Promise<T>): Promise<T> {
   const config = readConfig({ ...environment(folder), LOG_LEVEL: 'silent' })
-  const instance = Fastify(options(config))
+  const instance = Fastify(options())
   await instance.register(plugins, { config })
   await instance.ready()
   try {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
 import feed from './feed.ts'
 import firstSight from './first-sight.ts'
 import growth from './growth.ts'
@@ -18,8 +19,10 @@ import type { Results } from './report.ts'
 const RESULTS = new URL('results.json', import.meta.url)
 const benchmarks = { start, secret, 'first-sight': firstSight, storm, login, refresh, revocations, growth, workers, 'status-list': statusList, feed, rivals }
 
-// `npm run bench` runs all of them, `npm run bench -- secret` runs one and keeps the last results of the others.
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benchmarks)
+// `npm run bench` runs all of them and `npm run bench -- secret` runs one. With `--save` the figures go into results.json,
+// docs/performance.md and its plots, beside the last results of those that did not run.
+const { positionals, values: { save } } = parseArgs({ allowPositionals: true, options: { save: { type: 'boolean' } } })
+const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
 const results: Results = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {}
 
 const [loadBefore = NaN] = loadavg() // later it includes our own load
@@ -39,6 +42,8 @@ for (const name of names) {
   console.table(Object.fromEntries(figures.map(({ figure, median, min, max, reach, isReached = '' }) => [figure, { median, min, max, reach, reached: isReached }])))
 }
 
-writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
-report(results)
+if (save) {
+  writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
+  report(results)
+}
 process.exit() // stops all processes that still run

@@ -1,6 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { parse as parseMilliseconds } from '@lukeed/ms'
 import { toAuditEvent } from '../routes/audit/schemas.ts'
-import { findUser, onService, print, refuse, toAuditLine } from './tools.ts'
+import { createEventTable, print, refuse } from './output.ts'
+import { onService } from './service.ts'
+import { findUser } from './tools.ts'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 
@@ -31,7 +34,10 @@ export function addAudit (cli: Command) {
   audit.command('export')
     .description('Print every event as a line of JSON, the oldest first.')
     .action(() => onService(async ({ auditLog }) => {
-      for (const event of auditLog.walk()) print(JSON.stringify(toAuditEvent(event)))
+      for (const event of auditLog.walk()) {
+        print(JSON.stringify(toAuditEvent(event)))
+        if (event.sequence % PAGE === 0) await setImmediate() // lets the output be written
+      }
     }))
 
   audit.command('verify')
@@ -47,18 +53,29 @@ export function addAudit (cli: Command) {
 
 async function listEvents (service: FastifyInstance, { user, event, since, limit }: ListOptions) {
   if (!/^[1-9]\d{0,6}$/.test(limit)) refuse(`The limit should be a number from 1, not "${limit}".`)
-  const account = user === undefined ? undefined : await findUser(service, user)
-  const subject = account?.id ?? user // the id of a deleted one
+  const names = service.auditLog.eventNames()
+  if (event !== undefined && !names.includes(event)) refuse(`There is no event "${event}". These are all: ${names.sort().join(', ')}.`)
+  const subject = user === undefined ? undefined : await subjectOf(service, user)
+  const add = createEventTable()
   const from = since === undefined ? undefined : toTime(since, service.now())
 
   let left = Number(limit)
   let before: number | undefined
   do {
     const { events, next } = await service.auditLog.list({ event, subject, since: from, limit: Math.min(left, PAGE), before })
-    for (const event of events) print(toAuditLine(event))
+    add(events)
     left -= events.length
     before = next
   } while (before !== undefined && left > 0)
+}
+
+/** The id of an account, also of one that was deleted: then the log still has events of it. */
+async function subjectOf (service: FastifyInstance, user: string): Promise<string> {
+  const account = await findUser(service, user)
+  if (account) return account.id
+  const { events } = await service.auditLog.list({ subject: user, limit: 1 })
+  if (events.length === 0) refuse(`There is no account "${user}", and the log has no event of a deleted one with this id.`)
+  return user
 }
 
 function toTime (text: string, now: number): number {

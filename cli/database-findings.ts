@@ -19,6 +19,7 @@ export function examineDatabase (config: Config, file: string, { now = Date.now(
   if (!existsSync(file)) return [ok('database', `${file} does not exist yet; the first start makes it`)]
   const { faults: [fault], version, keys, newestTime } = inspect(file)
   if (fault !== undefined) return [fail('integrity', `${file} is damaged (${fault}).`, 'Stop the service and restore a backup.')]
+  if (version === 'empty') return [ok('database', `${file} is empty; the first start fills it`)]
   if (version === 'foreign') return [fail('migrations', `${file} is no database of Postern.`, 'Set DATABASE_URL to one.')]
 
   return [
@@ -30,8 +31,13 @@ export function examineDatabase (config: Config, file: string, { now = Date.now(
 }
 
 function examineKeys ({ masterKey }: Config, file: string, keys: Inspection['keys']): Finding {
+  const keyFile = masterKeyFile(file)
+  if (masterKey === undefined && !existsSync(keyFile)) {
+    const advice = 'Restore it, or set MASTER_KEY to what was in it.'
+    return fail('keys', `The master key of the database, the file ${keyFile}, is missing.`, advice)
+  }
   try {
-    const master = createMasterKey(masterKey ?? readFileSync(masterKeyFile(file), 'utf8'))
+    const master = createMasterKey(masterKey ?? readFileSync(keyFile, 'utf8'))
     for (const { kid, privateKey } of keys) master.open(privateKey, kid)
     return ok('keys', `the master key decrypts all of them (${keys.length})`)
   } catch {

@@ -19,6 +19,7 @@ export interface Surroundings {
   cores: number
   memoryBytes: number
   freeDiskBytes: number
+  namesInEnvFile: string[]
 }
 
 export function ok (about: string, sentence: string): Finding {

@@ -1,3 +1,6 @@
 import { main } from './main.ts'
+import { watchOutput } from './output.ts'
 
-process.exitCode = await main(process.argv.slice(2))
+const isWritten = watchOutput()
+const code = await main(process.argv.slice(2))
+process.exitCode = await isWritten() ? code : 1

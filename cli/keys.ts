@@ -1,4 +1,5 @@
-import { onService, print, refuse } from './tools.ts'
+import { createTable, print, refuse, toTime } from './output.ts'
+import { onService } from './service.ts'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 
@@ -8,10 +9,11 @@ export function addKeys (cli: Command) {
   keys.command('list')
     .description('List all keys: kid, algorithm, when it begins to sign and when it retires.')
     .action(() => onService(async ({ signingKeys }) => {
-      const { kid: current } = signingKeys.current()
-      for (const { kid, algorithm, signsFrom, retiresAt } of signingKeys.all()) {
-        print([kid, algorithm, kid === current ? 'signs' : '-', toTime(signsFrom), toTime(retiresAt)].join('\t'))
-      }
+      const keys = signingKeys.all()
+      const current = keys.length > 0 ? signingKeys.current() : undefined
+      createTable(['kid', 'algorithm', 'state', 'signs from', 'retires'])(keys.map(({ kid, algorithm, signsFrom, retiresAt }) => {
+        return [kid, algorithm, kid === current?.kid ? 'signs' : '', toTime(signsFrom), retiresAt === null ? '' : toTime(retiresAt)]
+      }))
     }))
 
   keys.command('rotate')
@@ -47,8 +49,4 @@ function onKeys (run: (service: FastifyInstance) => Promise<void>) {
     if (service.config.jwtSecret !== undefined) refuse('HS256 uses one shared secret and no key pair. To change it, change JWT_SECRET.')
     await run(service)
   })
-}
-
-function toTime (time: number | null): string {
-  return time === null ? '-' : new Date(time).toISOString()
 }

@@ -1,7 +1,8 @@
-import { existsSync, globSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
+import { loadEnvFile } from '../plugins/core/config/env-file.ts'
 import { coreProblem } from '../plugins/core/problem-catalogue.ts'
 import { codeOf } from '../plugins/core/problem-codes.ts'
 import { addAudit } from './audit.ts'
@@ -24,7 +25,7 @@ interface FeatureCommand { default: (cli: Command, tools: CommandTools) => void 
  */
 export async function main (args: string[]): Promise<number> {
   try {
-    if (existsSync('.env')) process.loadEnvFile() // the environment takes precedence
+    loadEnvFile()
     const cli = await createCli()
     await cli.parseAsync(args, { from: 'user' })
     return 0

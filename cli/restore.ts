@@ -3,8 +3,9 @@ import { dirname } from 'node:path'
 import { readConfig } from '../plugins/core/config/index.ts'
 import { inspect, lockDatabase, removeDatabase, replaceDatabase, settle } from '../plugins/core/database.ts'
 import { masterKeyFile } from '../plugins/tokens/master-key.ts'
-import { databaseFileOf } from './backup.ts'
-import { print, refuse, withService } from './tools.ts'
+import { print, refuse } from './output.ts'
+import { toServiceSettings } from './recorded-settings.ts'
+import { databaseFileOf, stateOf, withService } from './service.ts'
 import type { Command } from 'commander'
 import type { Config } from '../plugins/core/config/index.ts'
 
@@ -29,7 +30,7 @@ export function addRestore (cli: Command) {
  * the operator. A refusal leaves everything as it was.
  */
 export async function restore (config: Config, backup: string, { keepSessions = false }: RestoreOptions = {}): Promise<string> {
-  const file = databaseFileOf(config.databaseUrl)
+  const file = databaseFileOf(config)
   const candidate = `${file}.restoring`
   const aside = `${file}.before-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`
 
@@ -53,12 +54,11 @@ export async function restore (config: Config, backup: string, { keepSessions = 
   }
 }
 
-/** Starts the service on the copy, and gives how many sessions ended. */
+/** Starts the service on the copy, by the settings that are recorded in it, and gives how many sessions ended. */
 async function prepareCandidate (config: Config, candidate: string, keepSessions: boolean) {
-  const ended = await withService(
-    { ...config, databaseUrl: `file:${candidate}` },
-    ({ afterRestore }) => afterRestore.run({ keepSessions })
-  )
+  const { environment } = toServiceSettings(config.environment, stateOf(candidate))
+  const settings = { ...readConfig(environment), masterKey: config.masterKey, databaseUrl: `file:${candidate}` }
+  const ended = await withService(settings, ({ afterRestore }) => afterRestore.run({ keepSessions }), { isMaker: true })
   settle(candidate)
   return ended
 }
@@ -66,7 +66,7 @@ async function prepareCandidate (config: Config, candidate: string, keepSessions
 function assertPostern (candidate: string, backup: string) {
   const { faults: [fault], version } = inspect(candidate)
   if (fault !== undefined) refuse(`${backup} is damaged (${fault}). Take another backup.`)
-  if (version === 'foreign') refuse(`${backup} is no database of Postern.`)
+  if (version === 'foreign' || version === 'empty') refuse(`${backup} is no database of Postern.`)
   if (version === 'newer') refuse(`${backup} was written by a later version of Postern. Install that version.`)
 }
 

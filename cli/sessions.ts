@@ -1,25 +1,26 @@
-import { onUser } from './tools.ts'
+import { createTable, print, refuse, toTime } from './output.ts'
+import { onService } from './service.ts'
+import { onAccount, onUser } from './tools.ts'
 import type { Command } from 'commander'
-import type { Session } from '../plugins/core/database.ts'
 
 export function addSessions (cli: Command) {
-  const sessions = cli.command('sessions').description('the sessions of an account')
+  const sessions = cli.command('sessions').description('the sessions of accounts')
 
   onUser(sessions.command('list').description('List the live sessions of an account.'), async ({ sessions }, { id }) => {
     const live = await sessions.list(id)
-    return live.map(toLine).join('\n')
+    const rows = live.map(({ id, lastUsedAt, ip, userAgent }) => [id, toTime(lastUsedAt), ip, userAgent])
+    createTable(['session', 'last used', 'ip', 'user agent'])(rows)
+    return ''
   })
 
-  onUser(sessions.command('end').description('End every session of an account.'), async ({ sessions }, { id }) => {
-    return `sessions ended: ${await sessions.endAll(id, 'cli')}`
-  })
-}
-
-function toLine ({ id, lastUsedAt, ip, userAgent }: Session): string {
-  return [id, new Date(lastUsedAt).toISOString(), ip, toPrintable(userAgent || '-')].join('\t')
-}
-
-/** Without control characters, which a terminal would obey: the text is somebody else's. */
-function toPrintable (text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '?')
+  sessions.command('end')
+    .description('End every session of an account, or of all accounts.')
+    .argument('[user]', 'id, username or e-mail address')
+    .option('--user <user>', 'the same')
+    .option('--all', 'end the sessions of everybody: all people must sign in again')
+    .action((argument: string | undefined, { user = argument, all: isAll }: { user?: string, all?: boolean }) => {
+      if (isAll && user !== undefined) refuse('Name an account or --all, not both.')
+      if (isAll) return onService(async ({ operator }) => print(`sessions ended: ${await operator.endEverySession('cli')}`))
+      return onAccount(user, async ({ sessions }, { id }) => `sessions ended: ${await sessions.endAll(id, 'cli')}`)
+    })
 }

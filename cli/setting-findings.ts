@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { MIB, ok, warn } from './findings.ts'
+import type { RecordedState } from '../plugins/core/database.ts'
 import type { Config } from '../plugins/core/config/index.ts'
 import type { Finding, Surroundings } from './findings.ts'
 
@@ -11,10 +12,11 @@ type Machine = Pick<Surroundings, 'cores' | 'memoryBytes'>
 type Check = [isWrong: boolean, fault: string, advice: string]
 
 /** Settings that are valid, and yet wrong for a service that the world uses. */
-export function examineSettings (config: Config, surroundings: Partial<Surroundings> = {}): Finding[] {
+export function examineSettings (config: Config, surroundings: Partial<Surroundings> = {}, state: RecordedState = {}): Finding[] {
   const { cores = availableParallelism(), memoryBytes = totalmem() } = surroundings
   const checks = [
-    ...networkChecks(config),
+    ...issuerChecks(config),
+    ...gatewayChecks(config, state),
     secretCheck(config),
     ...capacityChecks(config, { cores, memoryBytes }),
     ...guessingChecks(config)
@@ -23,30 +25,43 @@ export function examineSettings (config: Config, surroundings: Partial<Surroundi
   return warnings.length > 0 ? warnings : [ok('settings', 'fit for production')]
 }
 
-function networkChecks ({ issuer, issuerIsChosen, host, trustProxy }: Config): Check[] {
-  const isOpen = !['127.0.0.1', '::1', 'localhost'].includes(host)
+function issuerChecks ({ issuer, issuerIsChosen, host }: Config): Check[] {
+  const isDefault = !issuerIsChosen || issuer.startsWith(`http://${host}:`)
   return [
     [
-      !issuerIsChosen,
-      `ISSUER is not set: tokens name ${issuer} as their issuer.`,
+      isDefault,
+      issuerIsChosen ? `ISSUER is ${issuer}, an address of this machine.` : `ISSUER is not set: tokens name ${issuer} as their issuer.`,
       'Set it to the address under which the world reaches Postern.'
     ],
     [
-      issuerIsChosen && /^http:\/\/(?!localhost|127\.|\[::1\])/.test(issuer),
+      !isDefault && /^http:\/\/(?!localhost|127\.|\[::1\])/.test(issuer),
       'ISSUER begins with http: tokens travel unencrypted.',
       'Let a gateway speak https, and set ISSUER to its https address.'
-    ],
+    ]
+  ]
+}
+
+function gatewayChecks (config: Config, state: RecordedState): Check[] {
+  const sign = signOfGateway(config, state)
+  return [
     [
-      isOpen && trustProxy.length === 0,
-      `HOST is ${host} and TRUST_PROXY is not set: behind a gateway, rate limits count the gateway instead of its clients.`,
+      sign !== undefined && config.trustProxy.length === 0,
+      `${sign} and TRUST_PROXY is not set: behind a gateway, rate limits count the gateway instead of its clients.`,
       'Set TRUST_PROXY to the gateway\'s addresses.'
     ],
     [
-      trustProxy.some((range) => range.endsWith('/0')),
+      config.trustProxy.some((range) => range.endsWith('/0')),
       'TRUST_PROXY trusts everybody: any client can choose the address that rate limits count.',
       'Name only the gateways.'
     ]
   ]
+}
+
+/** The beginning of a sentence that says why a gateway seems to stand before the service. */
+function signOfGateway ({ host, issuer }: Config, { UNTRUSTED_GATEWAY: address }: RecordedState): string | undefined {
+  if (address !== undefined) return `Requests from ${address} brought X-Forwarded-For,`
+  if (!['127.0.0.1', '::1', 'localhost'].includes(host)) return `HOST is ${host}`
+  if (issuer.startsWith('https:')) return 'ISSUER is an https address, which only a gateway can serve,'
 }
 
 function secretCheck ({ jwtSecret }: Config): Check {

@@ -1,10 +1,12 @@
-import { Ajv } from 'ajv'
 import { Type } from 'typebox'
 import { Registration } from '../routes/auth/schemas.ts'
 import { Role } from '../routes/schemas.ts'
+import { assertFit } from './fit.ts'
+import { createTable, print, refuse, toTime } from './output.ts'
 import { askForPassword } from './password.ts'
-import { onService, onUser, print, refuse } from './tools.ts'
-import type { ErrorObject } from 'ajv'
+import { onNewService, onService } from './service.ts'
+import { onUser } from './tools.ts'
+import { addUserChanges } from './user-changes.ts'
 import type { Command } from 'commander'
 import type { Static } from 'typebox'
 import type { User } from '../plugins/core/database.ts'
@@ -25,38 +27,31 @@ export function addUsers (cli: Command) {
     .action(async ({ role: roles, ...names }: Omit<Static<typeof NewAccount>, 'password'>) => {
       if (names.username === undefined && names.email === undefined) refuse('Give --username, --email or both.')
       const registration = { ...names, password: await askForPassword() }
-      assertFit({ ...registration, role: roles })
-      await onService(async ({ accounts }) => print(toLine(await accounts.create(registration, roles))))
+      assertFit(NewAccount, { ...registration, role: roles })
+      await onNewService(async ({ accounts }) => {
+        createUserTable()([await accounts.create(registration, roles)])
+        print('made')
+      })
     })
 
   users.command('list')
     .description('List all accounts, the oldest first.')
     .action(() => onService(async ({ accounts }) => {
+      const add = createUserTable()
       let after: User | undefined
       do {
         const page = await accounts.list({ limit: PAGE, after })
-        for (const user of page) print(toLine(user))
+        add(page)
         after = page.length === PAGE ? page.at(-1) : undefined
       } while (after)
     }))
 
-  const disable = users.command('disable').description('Disable an account: end its sessions, and let nobody sign in to it.')
-  onUser(disable, async ({ accounts }, { id }) => {
-    await accounts.change(id, { disabled: true }, 'cli')
-    return 'disabled'
+  onUser(users.command('show').description('Show an account.'), async (_service, user) => {
+    createUserTable()([user])
+    return ''
   })
 
-  const enable = users.command('enable').description('Enable an account again.')
-  onUser(enable, async ({ accounts }, { id }) => {
-    await accounts.change(id, { disabled: false }, 'cli')
-    return 'enabled'
-  })
-
-  const remove = users.command('delete').description('Delete an account and end its sessions.')
-  onUser(remove, async ({ accounts }, { id }) => {
-    await accounts.remove(id, 'cli')
-    return 'deleted'
-  })
+  addUserChanges(users)
 
   users.command('delete-all')
     .description('Delete every account, administrators too.')
@@ -66,21 +61,9 @@ export function addUsers (cli: Command) {
     }))
 }
 
-function assertFit (account: object) {
-  const ajv = new Ajv({ formats: { password: true } })
-  if (ajv.validate(NewAccount, account)) return
-  const [{ instancePath, keyword, message }] = ajv.errors as [ErrorObject] // it stops at the first
-  const fault = keyword === 'pattern' ? 'has characters that are not allowed in one' : message?.replace('NOT', 'not')
-  refuse(`The ${instancePath.split('/')[1]} ${fault}.`)
-}
-
-function toLine ({ id, username, email, roles, disabled, createdAt }: User): string {
-  return [
-    id,
-    username ?? '-',
-    email ?? '-',
-    roles.join(',') || '-',
-    disabled ? 'disabled' : 'active',
-    new Date(createdAt).toISOString()
-  ].join('\t')
+function createUserTable () {
+  const add = createTable(['id', 'username', 'e-mail', 'roles', 'state', 'made', 'name'])
+  return (users: User[]) => add(users.map(({ id, username, email, roles, disabled, createdAt, name }) => {
+    return [id, username, email, roles.join(','), disabled ? 'disabled' : 'active', toTime(createdAt), name]
+  }))
 }

@@ -8,6 +8,9 @@ const MOST = 1000
 /** Events that may have ended all sessions of an account. */
 const ENDINGS = ['logged_out', 'password_changed', 'account_changed', 'account_deleted']
 
+/** Events that ended the sessions of everybody. */
+const ENDINGS_OF_ALL = ['all_sessions_ended', 'all_accounts_deleted']
+
 /** Finds the events that made something invalid. */
 export function auditCauses (connection: Connection) {
   const { event, sequence, session, subject, target } = auditEvents
@@ -21,6 +24,9 @@ export function auditCauses (connection: Connection) {
     inArray(event, ENDINGS),
     gt(sequence, sql.placeholder('after'))
   )).orderBy(asc(sequence)).limit(MOST).prepare()
+  const endingsOfAll = connection.select().from(auditEvents)
+    .where(and(inArray(event, ENDINGS_OF_ALL), gt(sequence, sql.placeholder('after'))))
+    .orderBy(asc(sequence)).limit(1).prepare()
   const ofTarget = connection.select().from(auditEvents)
     .where(eq(target, sql.placeholder('id')))
     .orderBy(desc(sequence)).limit(1).prepare()
@@ -28,7 +34,7 @@ export function auditCauses (connection: Connection) {
   return {
     /**
      * The event that ended a session: one that names it, or else the first after its beginning that ended all sessions of
-     * its account.
+     * its account, or of everybody.
      */
     async sessionEnd (id: string, subject?: string): Promise<AuditEvent | undefined> {
       const events = ofSession.all({ id })
@@ -36,7 +42,10 @@ export function auditCauses (connection: Connection) {
       const [beginning] = events // if it is not there any more, nor is anything from before it
       const user = subject ?? beginning?.subject
       if (own || !user) return own
-      return endings.all({ subject: user, after: beginning?.sequence ?? 0 }).find((event) => endsOthersThan(event, id))
+      const after = beginning?.sequence ?? 0
+      const ofUser = endings.all({ subject: user, after }).find((event) => endsOthersThan(event, id))
+      const ofAll = endingsOfAll.get({ after })
+      return [ofUser, ofAll].filter((event) => event !== undefined).toSorted((a, b) => a.sequence - b.sequence)[0]
     },
 
     /** The last event of a key, a client or an access token. */

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
-import { desc, getTableColumns } from './drizzle.ts'
+import { desc, eq, getTableColumns, or, sql } from './drizzle.ts'
+import { withCode } from './constraint-names.ts'
 import { placeholdersOf } from './placeholders.ts'
-import { auditAnchor, auditEvents } from './schema/index.ts'
+import { clients, auditAnchor, auditEvents, revocations } from './schema/index.ts'
 import type { Connection } from './connection.ts'
 import type { AuditEvent, NewAuditEvent } from './schema/index.ts'
 import type { Write } from './writer.ts'
@@ -12,20 +13,29 @@ export interface AuditEntry<Outcome> {
   toEvent: (outcome: Outcome) => NewAuditEvent | undefined
   /** False for an event that is only logged. */
   isStored: (event: NewAuditEvent) => boolean
+  /** The access token or API client that asks: what was revoked meanwhile writes nothing. */
+  permit?: Permit
   /** Called when the operation, with its event, is on disk. */
   committed: (event: NewAuditEvent) => void
 }
 
-/** Runs an operation, as `Write` does, together with the event that its entry makes of the outcome: both or neither. */
+export type Permit = { sid: string, jti: string } | { clientId: string }
+
+/**
+ * Runs an operation, as `Write` does, together with the event that its entry makes of the outcome: both or neither.
+ * @throws `token_revoked` or `invalid_client` when the caller's permit was taken away before
+ */
 export type AuditedWrite = <Outcome>(run: () => Outcome, entry?: AuditEntry<Outcome>) => Promise<Outcome>
 
 export function withAudit (connection: Connection, write: Write): AuditedWrite {
   const append = eventInsert(connection)
+  const assertPermitted = permitCheck(connection)
 
   return async (run, entry) => {
     if (!entry) return write(run)
     let event: NewAuditEvent | undefined
     const outcome = await write(() => {
+      if (entry.permit) assertPermitted(entry.permit)
       const outcome = run()
       event = entry.toEvent(outcome)
       if (event && entry.isStored(event)) append(event)
@@ -33,6 +43,20 @@ export function withAudit (connection: Connection, write: Write): AuditedWrite {
     })
     if (event) entry.committed(event)
     return outcome
+  }
+}
+
+/** A guard looked at the permit when the request began: this looks again when the write happens, inside the operation. */
+function permitCheck (connection: Connection) {
+  const id = sql.placeholder('id')
+  const revoked = connection.select({ id: revocations.revokedId }).from(revocations)
+    .where(or(eq(revocations.revokedId, sql.placeholder('sid')), eq(revocations.revokedId, sql.placeholder('jti')))).prepare()
+  const client = connection.select({ id: clients.id }).from(clients).where(eq(clients.id, id)).prepare()
+
+  return (permit: Permit) => {
+    if ('clientId' in permit) {
+      if (!client.get({ id: permit.clientId })) throw withCode('invalid_client')
+    } else if (revoked.get(permit)) throw withCode('token_revoked')
   }
 }
 

@@ -5,10 +5,12 @@ import { apiClientsRepository } from './api-clients.ts'
 import { auditRepository } from './audit.ts'
 import { withAudit } from './audit-chain.ts'
 import { connect } from './connection.ts'
-import { migrate } from './migrate.ts'
+import { everySessionRepository } from './every-session.ts'
+import { assertCurrent, migrate } from './migrate.ts'
 import { probeRepository } from './probe.ts'
 import { requestCountsRepository } from './request-counts.ts'
 import { revocationsRepository } from './revocations.ts'
+import { serviceStateRepository } from './service-state.ts'
 import { sessionsRepository } from './sessions.ts'
 import { signInLimitsRepository } from './sign-in-limits.ts'
 import { signingKeysRepository } from './signing-keys.ts'
@@ -31,15 +33,21 @@ export function fileOf (url: string): string | undefined {
 
 /**
  * Opens the database, making it (folder 0700, file 0600) when it is not there, and brings its schema up to date.
- * Gives the repositories, and `close`.
- * @throws SqliteError, or the system's error when the file cannot be made or opened
+ * With `isMaker: false` it must be there and up to date, and is left as it is. Gives the repositories, and `close`.
+ * @throws SqliteError, the system's error when the file cannot be made or opened, or `wrong_version` with a sentence
  */
-export async function openDatabase (url: string) {
+export async function openDatabase (url: string, { isMaker = true } = {}) {
   const file = fileOf(url)
-  if (file) prepareFile(file)
+  if (file && isMaker) prepareFile(file)
   const assertInPlace = inPlaceCheck(file) // from before the opening on: `restore` may put another file there meanwhile
-  const { client, connection } = connect(file)
-  migrate(client)
+  const { client, connection } = connect(file, { isMaker })
+  try {
+    if (isMaker) migrate(client)
+    else assertCurrent(client)
+  } catch (error) {
+    client.close()
+    throw error
+  }
   client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
   client.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
 
@@ -49,6 +57,7 @@ export async function openDatabase (url: string) {
   return {
     users: usersRepository(connection, write),
     sessions: sessionsRepository(connection, write),
+    everySession: everySessionRepository(connection, write),
     revocations: revocationsRepository(connection, write),
     afterRestore: afterRestoreRepository(connection, write),
     signingKeys: signingKeysRepository(connection, write),
@@ -56,6 +65,7 @@ export async function openDatabase (url: string) {
     apiClients: apiClientsRepository(connection, write),
     requestCounts: requestCountsRepository(connection, writeUnsynced),
     signInLimits: signInLimitsRepository(connection, writeUnsynced),
+    serviceState: serviceStateRepository(connection, write),
     probe: probeRepository(connection, write),
     audit: auditRepository(connection, write),
     revision,

@@ -1,13 +1,14 @@
 import Client from 'better-sqlite3'
-import { readMigrations } from './migrate.ts'
+import { versionOf } from './migrate.ts'
+import type { Version } from './migrate.ts'
+import type { RecordedState } from './service-state.ts'
 
 const FIND_FAULTS = 'select integrity_check from pragma_integrity_check where integrity_check <> \'ok\''
 
 export interface Inspection {
   /** Faults of the file, in SQLite's words; none when it is sound. */
   faults: string[]
-  /** The migrations it has had: all, not yet all, some of a later version, or those of another program. */
-  version: 'current' | 'older' | 'newer' | 'foreign'
+  version: Version
   /** The signing keys as stored. */
   keys: Array<{ kid: string, privateKey: Buffer }>
   /** The latest time in any row, in milliseconds since 1970; 0 in an empty database. */
@@ -23,7 +24,7 @@ export function inspect (file: string): Inspection {
     client.pragma('query_only = ON')
     found.faults = faultsOf(client)
     found.version = versionOf(client)
-    if (found.version === 'foreign') return found
+    if (found.version === 'foreign' || found.version === 'empty') return found
     found.keys = client.prepare<[], Inspection['keys'][number]>('select kid, private_key as privateKey from signing_keys').all()
     found.newestTime = newestTimeOf(client)
   } catch (error) {
@@ -34,19 +35,25 @@ export function inspect (file: string): Inspection {
   return found
 }
 
+/**
+ * Reads what the service recorded at its last start, and changes nothing; empty for a file that it never started on.
+ * @throws SqliteError when the file is no database
+ */
+export function readRecordedState (file: string): RecordedState {
+  const client = new Client(file, { fileMustExist: true })
+  try {
+    const isThere = client.prepare("select 1 from sqlite_schema where name = 'service_state'").get()
+    const rows = isThere ? client.prepare<[], [string, string]>('select name, value from service_state').raw().all() : []
+    return Object.fromEntries(rows)
+  } finally {
+    client.close()
+  }
+}
+
 function faultsOf (client: Client.Database): string[] {
   const faults = client.prepare<[], string>(FIND_FAULTS).pluck().all()
   const orphans = client.pragma('foreign_key_check') as unknown[]
   return orphans.length > 0 ? [...faults, `${orphans.length} rows refer to missing rows`] : faults
-}
-
-function versionOf (client: Client.Database): Inspection['version'] {
-  const known = readMigrations().map(({ hash }) => hash)
-  const isThere = client.prepare('select 1 from sqlite_schema where name = \'__drizzle_migrations\'').get()
-  const had = isThere ? client.prepare('select hash from __drizzle_migrations order by created_at').pluck().all() : []
-  if (had.length === 0 || had[0] !== known[0]) return 'foreign'
-  if (!had.every((hash, i) => hash === known[i])) return 'newer'
-  return had.length < known.length ? 'older' : 'current'
 }
 
 function newestTimeOf (client: Client.Database): number {

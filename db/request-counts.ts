@@ -12,7 +12,8 @@ export interface Window {
 export function requestCountsRepository (connection: Connection, write: Write) {
   const [key, now, until] = [sql.placeholder('key'), sql.placeholder('now'), sql.placeholder('until')]
   const find = connection.select().from(requestCounts).where(eq(requestCounts.key, key)).prepare()
-  const isOver = sql`${requestCounts.until} <= ${now}`
+  // An end that is further ahead than that of a new window was written before the clock was set back.
+  const isOver = sql`(${requestCounts.until} <= ${now} or ${requestCounts.until} > excluded.until)`
   const increment = connection.insert(requestCounts).values({ key, count: 1, until }).onConflictDoUpdate({
     target: requestCounts.key,
     set: { count: sql`iif(${isOver}, 1, ${requestCounts.count} + 1)`, until: sql`iif(${isOver}, excluded.until, ${requestCounts.until})` }
@@ -26,8 +27,9 @@ export function requestCountsRepository (connection: Connection, write: Write) {
      */
     async add (key: string, { max, windowMilliseconds }: Window, now: number): Promise<{ count: number, until: number }> {
       const found = find.get({ key })
-      if (found && found.count > max && found.until > now) return found
-      return write(() => increment.get({ key, now, until: now + windowMilliseconds }))
+      const until = now + windowMilliseconds
+      if (found && found.count > max && found.until > now && found.until <= until) return found
+      return write(() => increment.get({ key, now, until }))
     },
 
     /** Forgets the windows that are over, and gives their number. */

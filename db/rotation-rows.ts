@@ -34,10 +34,12 @@ export type Change = [
   lastUsedAt: number,
   expiresAt: number,
   accessExpiresAt: number,
+  ip: string,
+  userAgent: string | null,
   statusEntries: string,
   rowid: number
 ]
 
 export const UPDATE = `update sessions
-  set generation = ?, last_used_at = ?, expires_at = ?, access_expires_at = ?, status_entries = ?
+  set generation = ?, last_used_at = ?, expires_at = ?, access_expires_at = ?, ip = ?, user_agent = ?, status_entries = ?
   where rowid = ?`

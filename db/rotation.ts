@@ -8,13 +8,20 @@ import type { Session } from './schema/index.ts'
 /** The times that change when a session is used. */
 export type SessionTimes = Pick<Session, 'lastUsedAt' | 'expiresAt' | 'accessExpiresAt'>
 
+/** The address and the User-Agent of a caller. */
+export type Place = Pick<Session, 'ip' | 'userAgent'>
+
 /** The rules of one rotation. Times in milliseconds. */
 export interface Rotation {
   now: number
+  /** Where the token came from. */
+  place: Place
   /** The times of a session of this age when it is used now. */
   timesOf: (createdAt: number) => SessionTimes
-  /** Until when a token one generation behind is answered instead of ending the session. */
+  /** For how long a token one generation behind is answered instead of ending the session. */
   grace: number
+  /** Tells whether the newest access token of a session was seen in use. */
+  isInUse: (session: Session) => boolean
   /** The most access tokens of one session that may be good at the same time. */
   mostLiveTokens: number
 }
@@ -34,6 +41,7 @@ function advance (session: Session, rotation: Rotation): Session {
   return {
     ...session,
     ...times,
+    ...rotation.place,
     generation: session.generation + 1,
     accessExpiresAt: Math.max(session.accessExpiresAt, times.accessExpiresAt) // the setting may have been shortened meanwhile
   }
@@ -41,7 +49,8 @@ function advance (session: Session, rotation: Rotation): Session {
 
 /**
  * Trades a generation of a session for the next one, inside an operation: nothing comes between reading and writing. A token
- * that lost a race (one generation behind, inside the grace) repeats the winner's answer; any other old one ends the session.
+ * that lost a race or an answer (one generation behind, inside the grace, from where the winner was or before the new tokens
+ * were seen in use) gets the same new tokens again; any other old one was stolen, and ends the session.
  * Each rotation costs as much as the session has live tokens, so there are no more of them than `mostLiveTokens`.
  */
 export function sessionRotation (connection: Connection) {
@@ -58,9 +67,9 @@ export function sessionRotation (connection: Connection) {
     }
 
     const next = advance(session, rotation)
-    next.statusEntries = [...live, placeFor(next.accessExpiresAt, rotation.now)]
-    const { generation, lastUsedAt, expiresAt, accessExpiresAt, statusEntries } = next
-    update.run(generation, lastUsedAt, expiresAt, accessExpiresAt, JSON.stringify(statusEntries), rowid)
+    next.statusEntries = [...live, placeFor(rotation.timesOf(session.createdAt).accessExpiresAt, rotation.now)]
+    const { generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries } = next
+    update.run(generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, JSON.stringify(statusEntries), rowid)
     return { outcome: 'rotated', session: next }
   }
 
@@ -72,10 +81,19 @@ export function sessionRotation (connection: Connection) {
     if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
     if (session.generation === generation) return rotate(session, row[0], rotation)
 
-    const isInGrace = session.generation === generation + 1 && rotation.now - session.lastUsedAt < rotation.grace
-    if (isInGrace) return { outcome: 'replayed_in_grace', session }
+    if (session.generation === generation + 1 && isRepeated(session, rotation)) return { outcome: 'replayed_in_grace', session }
 
     end.one(id)
     return { outcome: 'reused', session }
   }
+}
+
+/** Clocks are set back by less than that to be right: more makes no grace longer. */
+const CLOCK_STEP_MILLISECONDS = 1000
+
+/** A client that asks again, and no thief. */
+function isRepeated (session: Session, { now, place, grace, isInUse }: Rotation): boolean {
+  const elapsed = now - session.lastUsedAt
+  const isSamePlace = session.ip === place.ip && session.userAgent === place.userAgent
+  return elapsed > -CLOCK_STEP_MILLISECONDS && elapsed < grace && (isSamePlace || !isInUse(session))
 }

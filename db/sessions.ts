@@ -11,11 +11,23 @@ import type { Connection } from './connection.ts'
 import type { Rotation, RotationResult } from './rotation.ts'
 import type { NewSession, Session, User } from './schema/index.ts'
 
+/** All that is shown of a session. */
+const SUMMARY = {
+  id: sessions.id,
+  createdAt: sessions.createdAt,
+  lastUsedAt: sessions.lastUsedAt,
+  expiresAt: sessions.expiresAt,
+  ip: sessions.ip,
+  userAgent: sessions.userAgent
+}
+
+export type SessionSummary = Pick<Session, keyof typeof SUMMARY>
+
 /** A session that has begun, and the id of the one that ended for it because the account had too many. */
 export interface SessionStart { begun: Session, ended?: string }
 
 /** More than anybody has devices. Each costs everybody time when it is listed or ended. */
-const MOST_SESSIONS = 1000
+const MOST_SESSIONS = 100
 
 /** Sessions that one turn of the event loop looks at when it looks for expired ones: a fifth of a millisecond. */
 const SLICE = 1000
@@ -54,7 +66,7 @@ export function sessionsRepository (connection: Connection, write: AuditedWrite)
   )).prepare()
   const byId = connection.select().from(sessions).where(eq(sessions.id, id)).prepare()
   const surplus = client.prepare<[userId: string], string>(FIND_SURPLUS).pluck()
-  const ofUser = connection.select().from(sessions)
+  const ofUser = connection.select(SUMMARY).from(sessions)
     .where(and(eq(sessions.userId, sql.placeholder('userId')), gt(sessions.expiresAt, now)))
     .orderBy(desc(sessions.lastUsedAt)).prepare()
   const nextSlice = client.prepare<{ after: number, now: number }, { last: number | null, isDue: number }>(FIND_NEXT_SLICE)
@@ -76,7 +88,7 @@ export function sessionsRepository (connection: Connection, write: AuditedWrite)
 
   return {
     /**
-     * Starts a session for a user whose password was just right. An account has 1000 at most: the least recently used one ends.
+     * Starts a session for a user whose password was just right. An account has 100 at most: the least recently used one ends.
      * Gives undefined, and starts none, when the account was disabled or deleted, or its password or roles changed meanwhile.
      */
     async add (
@@ -98,7 +110,7 @@ export function sessionsRepository (connection: Connection, write: AuditedWrite)
     },
 
     /** The live sessions of a user, the last used first. */
-    async list (userId: string, now: number): Promise<Session[]> {
+    async list (userId: string, now: number): Promise<SessionSummary[]> {
       return ofUser.all({ userId, now })
     },
 

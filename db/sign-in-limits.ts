@@ -5,6 +5,8 @@ import type { KnownPair } from './schema/index.ts'
 import type { Write } from './writer.ts'
 
 const FIRST_WAIT_MILLISECONDS = 1000
+/** More wrong passwords over the limit than anybody can send: the longest wait comes long before. */
+const MOST_BEYOND = 20
 const EMPTY = { forgottenAt: 0, opensAt: 0 }
 
 /** A counter of wrong passwords, and its limit. */
@@ -14,6 +16,17 @@ export interface Bucket {
   max: number
   /** The longest wait, and the time in which one wrong password is forgotten. */
   windowMilliseconds: number
+}
+
+/**
+ * The buckets of an attempt. An address that has signed in to the account before is counted by the pair alone: strangers
+ * cannot close it.
+ */
+export interface Buckets {
+  pair: Bucket
+  others: Bucket[]
+  /** The key under which the address is known to have signed in to the account. */
+  knownPair: string
 }
 
 type State = Bucket & typeof EMPTY
@@ -39,21 +52,25 @@ export function signInLimitsRepository (connection: Connection, write: Write) {
     forgottenAt: sql`${guesses.forgottenAt} - ${sql.placeholder('windowMilliseconds')}`,
     opensAt: sql`iif(${isUnchanged}, ${sql.placeholder('openedAt')}, ${guesses.opensAt})`
   }).where(eq(guesses.key, key)).prepare()
-  const known = connection.select({ key: knownPairs.key }).from(knownPairs)
+  const isKnown = connection.select({ key: knownPairs.key }).from(knownPairs)
     .where(and(eq(knownPairs.key, key), gt(knownPairs.until, now))).prepare()
   const know = connection.insert(knownPairs).values({ key, until: sql.placeholder('until') })
     .onConflictDoUpdate({ target: knownPairs.key, set: { until: sql`excluded.until` } }).prepare()
   const forgetAttempts = connection.delete(guesses).where(lte(guesses.forgottenAt, now)).prepare()
   const forgetPairs = connection.delete(knownPairs).where(lte(knownPairs.until, now)).prepare()
 
-  /** A pair that has signed in before answers for itself alone, so that strangers cannot close it. */
-  function bucketsOf (pair: Bucket, others: Bucket[], time: number): State[] {
-    const isKnown = known.get({ key: pair.key, now: time })
-    return (isKnown ? [pair] : [pair, ...others]).map(stateOf)
+  function bucketsOf ({ pair, others, knownPair }: Buckets, time: number): State[] {
+    return (isKnown.get({ key: knownPair, now: time }) ? [pair] : [pair, ...others]).map((bucket) => stateOf(bucket, time))
   }
 
-  function stateOf (bucket: Bucket): State {
-    return { ...EMPTY, ...found.get({ key: bucket.key }), ...bucket }
+  /** Times further ahead than any wait were written before the clock was set back: they close nothing. */
+  function stateOf (bucket: Bucket, time: number): State {
+    const { forgottenAt, opensAt } = found.get({ key: bucket.key }) ?? EMPTY
+    return {
+      ...bucket,
+      forgottenAt: Math.min(forgottenAt, time + (bucket.max + MOST_BEYOND) * bucket.windowMilliseconds),
+      opensAt: opensAt > time + bucket.windowMilliseconds ? EMPTY.opensAt : opensAt
+    }
   }
 
   function count (state: State, time: number): Count {
@@ -70,12 +87,12 @@ export function signInLimitsRepository (connection: Connection, write: Write) {
      * Counts an attempt as wrong, before its password is checked: of any number at the same time, no more are let in than
      * one after the other would be. A refused attempt writes nothing.
      */
-    async admit (pair: Bucket, others: Bucket[], time: number): Promise<Attempt> {
-      const closed = longestClosed(bucketsOf(pair, others, time), time)
+    async admit (buckets: Buckets, time: number): Promise<Attempt> {
+      const closed = longestClosed(bucketsOf(buckets, time), time)
       if (closed) return { closed }
 
       return write((): Attempt => {
-        const states = bucketsOf(pair, others, time)
+        const states = bucketsOf(buckets, time)
         const closed = longestClosed(states, time)
         return closed ? { closed } : { counts: states.map((state) => count(state, time)) }
       })

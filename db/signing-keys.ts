@@ -30,19 +30,27 @@ export function signingKeysRepository (connection: Connection, write: AuditedWri
     list: (): StoredKey[] => all.all(),
 
     /**
-     * Adds a key that signs from `key.signsFrom` on, in place of any that was to sign later; the keys before it retire
-     * `tokenLifetime` milliseconds after that. Only if `lastKid` is still the last key, so that two processes
+     * Adds a key that signs from `key.signsFrom` on, in place of any that was to sign later; all of them retire at
+     * `retiresAt`, when the last of their tokens has expired. Only if `lastKid` is still the last key, so that two processes
      * do not both add one. Gives false when it is not.
      */
-    add: (key: NewKey, lastKid: string | undefined, tokenLifetime: number, entry?: AuditEntry<boolean>) => write(() => {
+    add: (key: NewKey, lastKid: string | undefined, retiresAt: number, entry?: AuditEntry<boolean>) => write(() => {
       if (all.all().at(-1)?.kid !== lastKid) return false
-      const retiresAt = key.signsFrom + tokenLifetime
-      connection.delete(signingKeys).where(gt(signingKeys.signsFrom, key.signsFrom)).run()
+      connection.update(signingKeys).set({ signsFrom: key.signsFrom }).where(gt(signingKeys.signsFrom, key.signsFrom)).run()
       connection.update(signingKeys).set({ retiresAt })
         .where(or(isNull(signingKeys.retiresAt), gt(signingKeys.retiresAt, retiresAt))).run()
       connection.insert(signingKeys).values(key).run()
       return true
     }, entry),
+
+    /** Puts off the retirement of keys that still sign until their last token has expired, when tokens live longer than before. */
+    postponeRetirement: (tokenLifetime: number, now: number) => write(() => {
+      const keys = all.all()
+      for (const [i, { kid, retiresAt }] of keys.entries()) {
+        const end = keys[i + 1]?.signsFrom ?? 0
+        if (end > now && retiresAt !== null && retiresAt < end + tokenLifetime) change(kid, { retiresAt: end + tokenLifetime })
+      }
+    }),
 
     /**
      * Revokes a leaked key: its tokens are refused at once, and its id is blocked. If it was the one that signs, the next one

@@ -1,10 +1,13 @@
-import { and, asc, eq, gt, ne, or, sql } from './drizzle.ts'
+import { and, eq, ne, sql } from './drizzle.ts'
 import { nameConflict, withCode } from './constraint-names.ts'
 import { sessionEnder } from './end-sessions.ts'
+import { freedNameKeeper } from './freed-names.ts'
 import { sessions, users } from './schema/index.ts'
 import { sessionInsert } from './sessions.ts'
+import { userReads } from './user-reads.ts'
 import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
 import type { Connection } from './connection.ts'
+import type { NameHold } from './freed-names.ts'
 import type { NewSession, Session, User } from './schema/index.ts'
 
 /** Names in the form in which they are stored and compared. */
@@ -18,25 +21,13 @@ export type UserChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
 /** An account after a change; `endsSessions` tells that the change ended its sessions. */
 export interface UserUpdate { after: User, endsSessions: boolean }
 
-export interface UsersPage {
-  limit: number
-  /** Continues after this user. */
-  after?: Pick<User, 'createdAt' | 'id'>
-  /** The beginning of a username or of an e-mail address, as they are compared. */
-  prefix?: { usernameKey: string, email: string }
-}
-
 /** Every function that throws does so with a stable `code`: `username_taken`, `email_taken` or `last_admin`. */
 export function usersRepository (connection: Connection, write: AuditedWrite) {
   const endSessions = sessionEnder(connection)
   const insertSession = sessionInsert(connection)
+  const freed = freedNameKeeper(connection)
   const id = sql.placeholder('id')
   const byId = connection.select().from(users).where(eq(users.id, id)).prepare()
-  const byUsername = connection.select().from(users).where(eq(users.usernameKey, sql.placeholder('key'))).prepare()
-  const byEmail = connection.select().from(users).where(eq(users.email, sql.placeholder('key'))).prepare()
-  // The first row is taken of these. A limit would be a bound one, and have SQLite plan them anew at each call.
-  const nextTo = connection.select({ passwordHash: users.passwordHash }).from(users)
-    .where(gt(users.id, id)).orderBy(asc(users.id)).prepare()
   const otherActiveAdmin = connection.select({ id: users.id }).from(users)
     .where(and(sql`instr(roles, '"admin"') and not disabled`, ne(users.id, id))).prepare()
 
@@ -54,53 +45,58 @@ export function usersRepository (connection: Connection, write: AuditedWrite) {
     if (isActiveAdmin && !otherActiveAdmin.get({ id: user.id })) throw withCode('last_admin')
   }
 
+  function replacePassword (id: string, passwordHash: string, now: number): boolean {
+    const { changes } = connection.update(users).set({ passwordHash, passwordChangedAt: now }).where(eq(users.id, id)).run()
+    if (changes === 1) endSessions.all(id)
+    return changes === 1
+  }
+
   return {
-    async findById (id: string): Promise<User | undefined> {
-      return byId.get({ id })
-    },
-
-    async findByUsername (key: string): Promise<User | undefined> {
-      return byUsername.get({ key })
-    },
-
-    async findByEmail (key: string): Promise<User | undefined> {
-      return byEmail.get({ key })
-    },
-
-    /**
-     * The password hash of the account whose id comes next after `id`: of a random one, when `id` is random.
-     * Gives undefined when there are no accounts.
-     */
-    async hashNextTo (id: string): Promise<string | undefined> {
-      return (nextTo.get({ id }) ?? nextTo.get({ id: '' }))?.passwordHash
-    },
+    ...userReads(connection),
 
     /** Makes an account. */
     add: (user: NewUser, entry?: AuditEntry<User>) => write(() => insert(user), entry),
 
-    /** Makes an account together with its first session: both or neither. */
-    addSignedIn: (user: NewUser, session: NewSession, entry?: AuditEntry<{ user: User, session: Session }>) =>
-      write(() => ({ user: insert(user), session: insertSession(session) }), entry),
+    /** Makes an account with names that are kept for nobody else, together with its first session: both or neither. */
+    addSignedIn: (user: NewUser, session: NewSession, hold: NameHold, entry?: AuditEntry<{ user: User, session: Session }>) =>
+      write(() => {
+        freed.assertFree(user.id, user, hold)
+        return { user: insert(user), session: insertSession(session) }
+      }, entry),
 
     /** Changes an account; when its roles or `disabled` change, its sessions end. Gives undefined for an unknown id. */
-    update: async (id: string, change: UserChange, entry?: AuditEntry<UserUpdate | undefined>) => (await write(() => {
+    update: async (id: string, change: UserChange, hold: NameHold, entry?: AuditEntry<UserUpdate | undefined>) => (await write(() => {
       const before = byId.get({ id })
       if (!before) return undefined
 
       const { roles = before.roles, disabled = before.disabled } = change
       if (disabled || !roles.includes('admin')) assertAdminRemains(before)
       const after = setValues(id, { ...change, roles, disabled })
+      freed.keep(id, before, after, hold)
       const endsSessions = disabled !== before.disabled || String(roles) !== String(before.roles)
       if (endsSessions) endSessions.all(id)
       return { after, endsSessions }
     }, entry))?.after,
 
-    /** Sets a new password, if `user` is still as it was read, and ends all sessions but one. Gives false when it is not. */
-    changePassword: (user: User, passwordHash: string, keptSessionId: string, now: number, entry?: AuditEntry<boolean>) => write(() => {
-      const { changes } = connection.update(users).set({ passwordHash, passwordChangedAt: now })
-        .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
-      if (changes === 1) endSessions.all(user.id, keptSessionId)
-      return changes === 1
+    /** Changes the names of an account to some that are kept for nobody else. Throws `not_found` for an unknown id. */
+    rename: (id: string, names: Names, hold: NameHold, entry?: AuditEntry<User>) => write(() => {
+      const before = byId.get({ id })
+      if (!before) throw withCode('not_found')
+
+      freed.assertFree(id, names, hold)
+      const after = setValues(id, names)
+      freed.keep(id, before, after, hold)
+      return after
+    }, entry),
+
+    /** Sets a new password, and ends every session. Gives false when the account is gone. */
+    setPassword: (id: string, passwordHash: string, now: number, entry?: AuditEntry<boolean>) =>
+      write(() => replacePassword(id, passwordHash, now), entry),
+
+    /** The same, and starts a session. Throws `not_found` when the account is gone. */
+    changePassword: (session: NewSession, passwordHash: string, entry?: AuditEntry<Session>) => write(() => {
+      if (!replacePassword(session.userId, passwordHash, session.createdAt)) throw withCode('not_found')
+      return insertSession(session)
     }, entry),
 
     /** Keeps the same password under newer hash parameters, unless it has changed meanwhile. */
@@ -108,32 +104,25 @@ export function usersRepository (connection: Connection, write: AuditedWrite) {
       connection.update(users).set({ passwordHash }).where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))).run()
     }),
 
-    /** Deletes an account and ends its sessions; with `passwordHash` only while that is its hash. Gives false when nothing was deleted. */
-    remove: (id: string, entry?: AuditEntry<boolean>, passwordHash?: string) => write(() => {
+    /** Deletes an account and ends its sessions. Gives false for an unknown id. */
+    remove: (id: string, hold: NameHold, entry?: AuditEntry<boolean>) => write(() => {
       const user = byId.get({ id })
-      if (!user || user.passwordHash !== (passwordHash ?? user.passwordHash)) return false
+      if (!user) return false
       assertAdminRemains(user)
       endSessions.all(id)
+      freed.keep(id, user, {}, hold)
       connection.delete(users).where(eq(users.id, id)).run()
       return true
     }, entry),
 
-    /** Deletes every account, the last administrator too, and gives their number. */
+    /** Deletes every account, the last administrator too, and gives their number. Their names are free at once. */
     removeAll: (entry?: AuditEntry<number>) => write(() => {
       for (const { userId } of connection.selectDistinct({ userId: sessions.userId }).from(sessions).all()) endSessions.all(userId)
+      freed.clear()
       return connection.delete(users).run().changes
     }, entry),
 
-    /** Accounts in the order in which they were made. */
-    async list ({ limit, after, prefix }: UsersPage): Promise<User[]> {
-      const isAfter = after && sql`(${users.createdAt}, ${users.id}) > (${after.createdAt}, ${after.id})`
-      const matches = prefix && or(startsWith(users.usernameKey, prefix.usernameKey), startsWith(users.email, prefix.email))
-      return connection.select().from(users).where(and(isAfter, matches)).orderBy(asc(users.createdAt), asc(users.id)).limit(limit).all()
-    }
+    /** Forgets which names were given up, once they are free again. Gives their number. */
+    pruneFreedNames: (now: number) => write(() => freed.prune(now))
   }
-}
-
-/** A range instead of LIKE: it uses the index, and no character in it is special. */
-function startsWith (column: typeof users.usernameKey | typeof users.email, prefix: string) {
-  return and(sql`${column} >= ${prefix}`, sql`${column} < ${`${prefix}\u{10ffff}`}`)
 }

@@ -80,7 +80,7 @@ export function createWriter (client: Database, assertInPlace: () => void) {
       answers = commitSynced(operations)
       observe?.(performance.now() - begun, operations.length)
     } catch (error) {
-      if (isBusy(error) && Date.now() - waitingSince < PATIENCE_MILLISECONDS) {
+      if (isBusy(error) && performance.now() - waitingSince < PATIENCE_MILLISECONDS) {
         setTimeout(commit, RETRY_MILLISECONDS)
         return
       }
@@ -94,7 +94,7 @@ export function createWriter (client: Database, assertInPlace: () => void) {
     // The promise gives back what `run` returned: the queue alone forgets its type.
     waiting.push({ run, isSynced, resolve: resolve as Operation['resolve'], reject })
     if (waiting.length > 1) return
-    waitingSince = Date.now()
+    waitingSince = performance.now()
     setImmediate(commit)
   })
 

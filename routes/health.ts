@@ -1,18 +1,19 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-const Health = Type.Object({ status: Type.Literal('ok') })
+const Health = Type.Object({ status: Type.Literal('ok') }, { title: 'Health', description: 'It works' })
 
 const health: FastifyPluginAsyncTypebox = async (fastify) => {
   const { readiness } = fastify
 
   fastify.get('/health/live', {
-    schema: { summary: 'Check that the process answers', tags: ['service'], response: { 200: Health } },
+    schema: { operationId: 'checkLive', summary: 'Check that the process answers', tags: ['service'], response: { 200: Health } },
     config: { open: 'supervisors have no token', isAlwaysAnswered: true }
   }, async () => ({ status: 'ok' as const }))
 
   fastify.get('/health/ready', {
     schema: {
+      operationId: 'checkReady',
       summary: 'Check that the database takes a write and gives it back, or did within the last second',
       tags: ['service'],
       response: { 200: Health }

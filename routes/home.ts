@@ -7,13 +7,18 @@ const Home = Type.Object({
   version: Type.String({ examples: [manifest.version] }),
   docs: Type.Union([Type.String({ examples: ['/docs'] }), Type.Null()]),
   jwks: Type.String({ examples: ['/.well-known/jwks.json'] })
-})
+}, { title: 'ServiceInfo', description: 'Name, version and addresses' })
 
 const home: FastifyPluginAsyncTypebox = async (fastify) => {
   const { metadata } = fastify
 
   fastify.get('/', {
-    schema: { summary: 'Get name, version and where to go on', tags: ['service'], response: { 200: Home } },
+    schema: {
+      operationId: 'getServiceInfo',
+      summary: 'Get name, version and where to go on',
+      tags: ['service'],
+      response: { 200: Home }
+    },
     config: { open: 'a name and two addresses' }
   }, async () => ({
     name: manifest.name,

@@ -12,28 +12,28 @@ export const Id = Type.String({ pattern: '^[\\w-]{22}$', examples: ID_EXAMPLES }
 /** Of any form: what is no id is not found. */
 export const IdParams = Type.Object({ id: Type.String({ examples: ID_EXAMPLES }) })
 
-/** RFC 8265, without the @ of an e-mail address, and without characters that only deceive. */
+/** RFC 8265, without the @ of an e-mail address (plugins/accounts/name-formats.ts). */
 export const Username = Type.String({
   minLength: 1,
   maxLength: 64,
-  pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N}._+-]*$',
-  description: 'Letters and digits of any script, and ._+-; case does not matter',
+  format: 'username',
+  description: 'letters and digits of any script, and ._+- between them; case does not matter',
   examples: ['ada']
 })
 
 export const Email = Type.String({
   minLength: 3,
   maxLength: 254,
-  pattern: '^\\s*[\\p{L}\\p{N}_.+%\'-]{1,64}@[\\p{L}\\p{N}-]+(\\.[\\p{L}\\p{N}-]+)+\\s*$',
-  description: 'Case does not matter',
+  format: 'email-address',
+  description: 'an e-mail address of any script; case does not matter',
   examples: ['ada@example.com']
 })
 
 export const DisplayName = Type.String({
   minLength: 1,
   maxLength: 128,
-  pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N} .,\'’()&-]*$',
-  description: 'A display name',
+  format: 'display-name',
+  description: 'a display name: any text that can be seen, on one line',
   examples: ['Ada Lovelace']
 })
 
@@ -59,10 +59,10 @@ export const User = Type.Object({
   username: Nullable(Type.String({ examples: ['ada'] })),
   email: Nullable(Type.String({ examples: ['ada@example.com'] })),
   name: Nullable(Type.String({ examples: ['Ada Lovelace'] })),
-  roles: Type.Array(Type.String(), { examples: [['admin']] }),
-  disabled: Type.Boolean(),
+  roles: Type.Array(Type.String(), { examples: [[]] }),
+  disabled: Type.Boolean({ examples: [false] }),
   created_at: Timestamp
-})
+}, { title: 'User', description: 'An account' })
 
 /** An account as an answer shows it. */
 export function toUser ({ id, username, email, name, roles, disabled, createdAt }: UserRow): Static<typeof User> {

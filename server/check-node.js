@@ -7,7 +7,8 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < 22 || (major === 22 && minor < 19) || major === 23) {
   const need = 'Postern needs Node 22.19, or 24 or newer'
-  console.error(`${need}, and this is Node ${process.versions.node}. Install a newer one, or run "npm ci", which brings its own.`)
+  const remedy = 'Install a newer one, or run "npm ci --ignore-scripts=false", which brings its own.'
+  console.error(`${need}, and this is Node ${process.versions.node}. ${remedy}`)
   process.exit(1)
 }
 

@@ -14,9 +14,10 @@ const FEATURES = fileURLToPath(new URL('../plugins/features', import.meta.url))
  * Runs the service in `config.workers` processes on one port and one database, from which each of them learns at once
  * what another revoked. A process that ends by itself is replaced. SIGTERM and SIGINT stop all of them.
  */
-export async function startWorkers (config: Config) {
+export async function startWorkers (config: Config, warnings: string[]) {
   await prepareDatabase(config)
   const primary = await startPrimary(config)
+  for (const warning of warnings) primary.log.warn(warning)
   let isListening = false
   let isStopping = false
 
@@ -51,7 +52,7 @@ export async function startWorkers (config: Config) {
 
 /** Makes and migrates the database and makes the keys once, before anybody shares them. A wrong setting is reported once, too. */
 async function prepareDatabase (config: Config) {
-  const service = Fastify({ ...options(config), logger: { level: config.logLevel } })
+  const service = Fastify({ ...options(), logger: { level: config.logLevel } })
   await service.register(plugins, { config, isServing: false })
   await service.close()
 }

@@ -1,28 +1,29 @@
 import cluster from 'node:cluster'
-import { existsSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import app, { options } from '../app.ts'
-import { readConfig } from '../plugins/core/config/index.ts'
+import { findMisspelt, loadEnvFile } from '../plugins/core/config/env-file.ts'
+import { allSettings, readConfig } from '../plugins/core/config/index.ts'
 import { startWorkers } from './cluster.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from '../plugins/core/config/index.ts'
 
 const FINISH_MILLISECONDS = 5000
 const SETTLE_MILLISECONDS = 100
 const GRACE_MILLISECONDS = 9000 // one less than `docker stop` waits
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-async function start (config: Config) {
-  const server = Fastify({ ...options(config), logger: { level: config.logLevel } })
-  await server.register(app, { config })
+async function start (config: Config, warnings: string[]) {
+  const server = Fastify({ ...options(), logger: { level: config.logLevel } })
+  try {
+    await server.register(app, { config })
+  } catch (error) {
+    await server.close() // leaves nothing beside the database
+    throw error
+  }
+  stopWithGrace(server)
 
-  closeWithGrace({ delay: GRACE_MILLISECONDS, logger: server.log }, async ({ err, signal }) => {
-    if (err) server.log.fatal({ err }, 'stopping: an error that nobody caught')
-    else server.log.info({ signal }, 'stopping')
-    if (cluster.isWorker) ignoreMoreSignals()
-    setTimeout(() => server.server.closeAllConnections(), FINISH_MILLISECONDS).unref() // a client that never finishes
-    await server.close()
-  })
-
+  for (const warning of warnings) server.log.warn(warning)
   const { host, port, issuer, issuerIsChosen } = config
   if (!issuerIsChosen && host !== '127.0.0.1') server.log.warn(`ISSUER is not set: tokens name ${issuer} as their issuer`)
   const docs = server.metadata.pathOf('service_documentation')
@@ -36,9 +37,27 @@ function collectGarbage () {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }) // with --expose-gc, as `npm start` has it
 }
 
-/** A terminal, or a supervisor, signals every process of the group, and our primary passes the signal on once more. */
-function ignoreMoreSignals () {
-  for (const signal of ['SIGTERM', 'SIGINT']) process.removeAllListeners(signal).on(signal, () => {})
+/**
+ * Finishes what is under way when a signal or an error nobody caught stops the process. The same signal comes several times:
+ * a terminal or a supervisor signals every process of the group, and npm and our primary pass it on once more. So the handlers
+ * stay for good, because a signal without one kills at once, and all signals but the first do nothing.
+ */
+function stopWithGrace (server: FastifyInstance) {
+  let isStopping = false
+  const { close } = closeWithGrace({ delay: GRACE_MILLISECONDS, logger: server.log, skip: [...STOP_SIGNALS] }, async ({ err }) => {
+    isStopping = true
+    if (err) server.log.fatal({ err }, 'stopping: an error that nobody caught')
+    setTimeout(() => server.server.closeAllConnections(), FINISH_MILLISECONDS).unref() // a client that never finishes
+    await server.close()
+  })
+
+  function stop (signal: NodeJS.Signals) {
+    if (isStopping) return
+    server.log.info({ signal }, 'stopping')
+    close()
+  }
+
+  for (const signal of STOP_SIGNALS) process.on(signal, stop)
 }
 
 /** One sentence for an error that the operator can do something about; undefined for any other. */
@@ -54,9 +73,11 @@ function toSentence ({ code, message, syscall, port }: NodeJS.ErrnoException & {
 
 async function main () {
   try {
-    if (existsSync('.env')) process.loadEnvFile() // the environment takes precedence
+    process.on('SIGUSR1', () => {}) // without a handler Node opens its inspector, to every user of the machine
+    const names = loadEnvFile()
     const config = readConfig(process.env)
-    await (cluster.isPrimary && config.workers > 1 ? startWorkers(config) : start(config))
+    const warnings = names.length > 0 && cluster.isPrimary ? findMisspelt(names, Object.keys(await allSettings())) : []
+    await (cluster.isPrimary && config.workers > 1 ? startWorkers(config, warnings) : start(config, warnings))
     setTimeout(collectGarbage, SETTLE_MILLISECONDS).unref()
   } catch (error) {
     console.error(toSentence(error as Error) ?? error) // whatever it is, it has no code that is not a string

@@ -22,11 +22,11 @@ t.test('Swagger UI', { skip: CHROMIUM ? false : 'there is no Chromium on this ma
     const { page, complaints } = await openPage(t, browser, `${address}${PATH_BEHIND_GATEWAY}/docs`)
 
     await registerAndAuthorize(t, page)
-    const opened = await execute(page, 'secret-get_secret')
+    const opened = await execute(page, 'secret-getSecret')
     if (PICTURE) await takePicture(page, PICTURE)
-    const loggedOut = await execute(page, 'auth-post_auth_logout')
+    const loggedOut = await execute(page, 'auth-logout')
     t.same(complaints, [])
-    const refused = await execute(page, 'secret-get_secret')
+    const refused = await execute(page, 'secret-getSecret')
 
     t.equal(opened.status, '200')
     t.same(JSON.parse(opened.body), { answer: 42 })
@@ -35,6 +35,15 @@ t.test('Swagger UI', { skip: CHROMIUM ? false : 'there is no Chromium on this ma
     t.equal(JSON.parse(refused.body).code, 'token_revoked')
     t.match(complaints, [/status of 401/])
     t.equal(complaints.length, 1)
+  })
+
+  t.test('fits a telephone, under the name of the service', async (t) => {
+    const { page } = await openPage(t, browser, `${await listen(t)}/docs`)
+    await page.setViewportSize({ width: 390, height: 800 })
+    await page.locator('#operations-auth-register').waitFor()
+
+    t.equal(await page.title(), 'Postern')
+    t.ok(await page.evaluate('document.documentElement.scrollWidth') as number <= 390)
   })
 })
 
@@ -73,12 +82,13 @@ async function openPage (t: Test, browser: Browser, url: string) {
 
 /** With the example that the page offers. */
 async function registerAndAuthorize (t: Test, page: Page) {
-  const registered = await execute(page, 'auth-post_auth_register')
+  const registered = await execute(page, 'auth-register')
   t.equal(registered.status, '201')
 
   await page.locator('.scheme-container button.authorize').click()
-  await page.locator('.auth-container input').first().fill(JSON.parse(registered.body).access_token)
-  await page.locator('.auth-container button.authorize').first().click()
+  await page.locator('.auth-container input').last().waitFor()
+  await page.keyboard.insertText(JSON.parse(registered.body).access_token) // where the cursor is
+  await page.locator('.auth-container button.authorize').last().click()
   await page.locator('.auth-container button.btn-done').first().click()
 }
 

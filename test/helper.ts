@@ -21,17 +21,26 @@ export const TEST_ENVIRONMENT = {
 
 export const PASSWORD = 'seven yellow umbrellas'
 
-/** A clock that stands still until it is moved. */
+/** A clock that stands still until time passes, or somebody sets it. */
 export function createClock (time = Date.parse('2026-11-21T12:00:00Z')) {
+  let uptime = 0
   return {
     now: () => time,
-    advance (seconds: number) { time += seconds * 1000 }
+    uptime: () => uptime,
+    advance (seconds: number) {
+      time += seconds * 1000
+      uptime += seconds * 1000
+    },
+    /** Sets the clock ahead, or back. */
+    set (seconds: number) { time += seconds * 1000 }
   }
 }
 
 interface BuildOptions {
   env?: Record<string, string>
   now?: () => number
+  /** Needed where the clock is set. */
+  uptime?: () => number
   logger?: FastifyServerOptions['logger']
   /** What a fork adds. */
   routes?: FastifyPluginAsync
@@ -43,11 +52,11 @@ interface Scope {
 }
 
 /** The real service, as `npm start` makes it, closed when the test ends. */
-export async function build (t: Scope, { env = {}, now, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
+export async function build (t: Scope, { env = {}, now, uptime, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
   const config = readConfig({ ...TEST_ENVIRONMENT, ...env })
-  const server = Fastify({ ...options(config), logger })
+  const server = Fastify({ ...options(), logger })
   t.teardown(() => server.close())
-  await server.register(app, { config, now })
+  await server.register(app, { config, now, uptime })
   await server.register(routes)
   await server.ready()
   return server
@@ -102,6 +111,9 @@ export const stockRoute: FastifyPluginAsync = async (fastify) => {
   fastify.get('/stock', { onRequest: async (request) => { await request.jwtVerify() } }, async ({ user }) => user)
 }
 
+/** For tests of repositories: names are free as soon as they are given up. */
+export const NO_HOLD = { now: 0, until: 0, keyOf: String }
+
 let count = 0
 
 /** Somebody who has just registered, with `inject` bound to their access token. */
@@ -121,7 +133,7 @@ export async function signIn (server: FastifyInstance, username: string, passwor
 /** Somebody who has just registered and is an administrator. */
 export async function signUpAdmin (server: FastifyInstance, username = `admin${++count}`) {
   const { user } = await signUp(server, { username })
-  await server.db.users.update(user.id, { roles: ['admin'] })
+  await server.db.users.update(user.id, { roles: ['admin'] }, NO_HOLD)
   return signIn(server, username)
 }
 
@@ -183,8 +195,9 @@ export function forge (token: string, privateKey: string, claims: object, header
 /** All that people have put into the database. */
 export async function stored ({ db }: FastifyInstance) {
   const users = await db.users.list({ limit: 1000 })
-  const sessions = await Promise.all(users.map(({ id }) => db.sessions.list(id, 0)))
-  return { users, sessions: sessions.flat(), revocations: db.revocations.since(0) }
+  const listed = await Promise.all(users.map(({ id }) => db.sessions.list(id, 0)))
+  const sessions = await Promise.all(listed.flat().map(async ({ id }) => (await db.sessions.findById(id))!)) // it is listed
+  return { users, sessions, revocations: db.revocations.since(0) }
 }
 
 interface SignedIn {

@@ -122,10 +122,12 @@ export function start (t: Beginning, { env = {}, cwd = ROOT, command: [command =
       process.kill(-child.pid!, 'SIGINT') // it has an id, for it was started
     },
 
-    /** Waits until it asks this, then types the answer; gives what the terminal has shown by the end. */
-    async asks (question: string, answer: string): Promise<string> {
-      await outputWhen(() => output.endsWith(question) || undefined)
-      child.stdin.write(answer)
+    /** Waits for each question, then types its answer; gives what the terminal has shown by the end. */
+    async asks (...dialogue: Array<[question: string, answer: string]>): Promise<string> {
+      for (const [question, answer] of dialogue) {
+        await outputWhen(() => output.endsWith(question) || undefined)
+        child.stdin.write(answer)
+      }
       await ended
       return output
     },

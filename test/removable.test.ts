@@ -1,26 +1,15 @@
-import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { startCopy } from './copied-program.ts'
 import { FEATURES } from './features.ts'
 import { PASSWORD } from './helper.ts'
-import { ROOT, startServer } from './processes.ts'
+import { ROOT } from './processes.ts'
 import type { Test } from 'tap'
 
 interface Tokens { access_token: string, refresh_token: string }
 
-const PROGRAM = ['app.ts', 'package.json', 'server', 'plugins', 'routes', 'db', 'cli']
-
-const STEPS = ['cors', 'connections', 'overload', 'closing', 'method-not-allowed', 'content-types', 'conditional-requests']
-
-/** Starts a copy of the program after `change` has removed something from it. */
-async function startWithout (t: Test, change: (folder: string) => void) {
-  const folder = t.testdir()
-  for (const name of PROGRAM) cpSync(join(ROOT, name), join(folder, name), { recursive: true })
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  change(folder)
-  const command = [process.execPath, '--import', join(folder, 'server/check-node.js'), join(folder, 'server/index.ts')]
-  return startServer(t, { command, cwd: folder, env: { DATABASE_URL: `file:${join(folder, 'data', 'postern.db')}`, RATE_LIMIT: 'on', _TAPJS_PROCESSINFO_COVERAGE_: '0' } })
-}
+const STEPS = ['untrusted-gateway', 'cors', 'connections', 'overload', 'closing', 'method-not-allowed', 'content-types', 'conditional-requests']
 
 function removeStep (folder: string, step: string) {
   const list = join(folder, 'plugins/http/index.ts')
@@ -30,7 +19,7 @@ function removeStep (folder: string, step: string) {
   writeFileSync(list, text.replace(`import ${name} from './${step}.ts'\n`, '').replace(new RegExp(`^ {2}${name},?$`, 'm'), ''))
 }
 
-async function takeTour (t: Test, { request }: Awaited<ReturnType<typeof startServer>>) {
+async function takeTour (t: Test, { request }: Awaited<ReturnType<typeof startCopy>>) {
   const registered = await request('POST', '/auth/register', { body: { username: 'ada', password: PASSWORD } })
   const { access_token: first, refresh_token: refreshToken } = await registered.json() as Tokens
   t.equal((await request('GET', '/secret', { token: first })).status, 200)
@@ -40,7 +29,7 @@ async function takeTour (t: Test, { request }: Awaited<ReturnType<typeof startSe
 }
 
 /** Asserts that refusals have a request id and the security headers. */
-async function checkRefusals (t: Test, { request, address }: Awaited<ReturnType<typeof startServer>>) {
+async function checkRefusals (t: Test, { request, address }: Awaited<ReturnType<typeof startCopy>>) {
   const broken = fetch(`${address}/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' })
   for (const response of await Promise.all([request('PUT', '/secret'), request('GET', '/nowhere'), request('GET', '/secret'), broken])) {
     const { status, headers } = response
@@ -57,7 +46,7 @@ t.test('The service works without', async (t) => {
 
   for (const [feature, paths] of Object.entries(FEATURES)) {
     t.test(`the feature ${feature}`, async (t) => {
-      const server = await startWithout(t, (folder) => { for (const path of paths) rmSync(join(folder, path), { recursive: true }) })
+      const server = await startCopy(t, (folder) => { for (const path of paths) rmSync(join(folder, path), { recursive: true }) })
 
       await takeTour(t, server)
       await checkRefusals(t, server)
@@ -72,7 +61,7 @@ t.test('The service works without', async (t) => {
 
   for (const step of STEPS) {
     t.test(`the step ${step}`, async (t) => {
-      const server = await startWithout(t, (folder) => removeStep(folder, step))
+      const server = await startCopy(t, (folder) => removeStep(folder, step))
 
       await checkRefusals(t, server)
     })

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
+import Client from 'better-sqlite3'
 import t from 'tap'
 import { PASSWORD, databaseUrl } from './helper.ts'
 import { SERVER, run, startServer } from './processes.ts'
@@ -51,6 +52,17 @@ t.test('npm start', async (t) => {
     t.equal(await server.ends('SIGTERM'), 0)
   })
 
+  t.test('names what is misspelt in .env, once', async (t) => {
+    const cwd = t.testdir({ '.env': 'ACCES_TOKEN_TTL=5m\nDOCS=off\n' })
+
+    for (const WORKERS of ['1', '2']) {
+      const server = await startServer(t, { cwd, env: { DATABASE_URL: '', WORKERS } })
+      t.match(JSON.parse(await server.says('ACCES_TOKEN_TTL')), { level: 40, msg: 'ACCES_TOKEN_TTL in .env is no setting of Postern, and is ignored. Do you mean ACCESS_TOKEN_TTL?' })
+      t.equal(server.lines().filter((line) => line.includes('ACCES_TOKEN_TTL')).length, 1)
+      t.equal(await server.ends('SIGTERM'), 0)
+    }
+  })
+
   t.test('reads .env, which the environment overrides', async (t) => {
     const cwd = t.testdir({ '.env': 'AUDIENCE=two words\nCLIENT_ID=two words\n' })
 
@@ -85,13 +97,17 @@ t.test('a wrong setting stops the start with one sentence', async (t) => {
 })
 
 t.test('an unexpected error stops the start with its stack', async (t) => {
-  const url = databaseUrl(t)
-  mkdirSync(join(url.slice('file:'.length), '..', 'master.key'), { recursive: true })
+  const env = { DATABASE_URL: databaseUrl(t) }
+  const { ends } = await startServer(t, { env })
+  await ends('SIGTERM')
+  const client = new Client(env.DATABASE_URL.slice('file:'.length))
+  client.exec("update signing_keys set public_key = 'none'")
+  client.close()
 
-  const { code, stderr } = await run(SERVER, { env: { DATABASE_URL: url } })
+  const { code, stderr } = await run(SERVER, { env })
 
   t.equal(code, 1)
-  t.match(stderr, /EISDIR[^]+ at /)
+  t.match(stderr, /Error: [^]+ at /)
 })
 
 t.test('a Node that is too old stops the start with one line', async (t) => {
@@ -132,6 +148,21 @@ t.test('SIGTERM', async (t) => {
     t.ok(performance.now() - since < FINISH_MILLISECONDS)
   })
 
+  t.test('finishes what is under way, however often the signals come', async (t) => {
+    const server = await startServer(t, { env: { ARGON2_TIME_COST: '10', ARGON2_MEMORY_KIB: '65536' } })
+    const answer = server.request('POST', '/auth/register', { body: ADA })
+    while ((await server.request('GET', '/health/live')).status !== 200) continue // by then it has the other request
+
+    const ending = server.ends()
+    for (let i = 0; i < 200; i++) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(server.pid, signal)
+    await server.says('stopping')
+    for (let i = 0; i < 20; i++) server.interrupt()
+
+    t.equal((await answer).status, 201)
+    t.equal(await ending, 0)
+    t.equal(server.lines().filter((line) => line.includes('"stopping"')).length, 1)
+  })
+
   t.test('waits no longer than five seconds for a client that does not finish, and ends with 0', async (t) => {
     const server = await startServer(t)
     const login = httpRequest(`${server.address}/auth/login`, {
@@ -148,6 +179,20 @@ t.test('SIGTERM', async (t) => {
     t.ok(performance.now() - since >= FINISH_MILLISECONDS)
     t.notOk(server.lines().some((line) => JSON.parse(line).level >= 50))
   })
+})
+
+t.test('SIGUSR1 opens no inspector', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo // it listens on a port
+  other.close()
+  const { request, ends, pid } = await startServer(t, { env: { NODE_OPTIONS: `--inspect-port=127.0.0.1:${port}` } })
+
+  process.kill(pid, 'SIGUSR1')
+  for (let i = 0; i < 20; i++) t.equal((await request('GET', '/health/live')).status, 200) // while it would open one
+
+  t.equal(await letsIn(`http://127.0.0.1:${port}`), false)
+  t.equal(await ends('SIGTERM'), 0)
 })
 
 t.test('an uncaught error is logged, and ends the service with 1', async (t) => {

@@ -21,7 +21,7 @@ export const guesses = sqliteTable('guesses', {
   index('guesses_forgotten_at').on(guesses.forgottenAt)
 ])
 
-/** The pairs of address and account that have signed in, in the same keyed form. */
+/** The pairs of address and account, by its id, that have signed in, in the same keyed form. */
 export const knownPairs = sqliteTable('known_pairs', {
   key: text().primaryKey(),
   until: integer().notNull()

@@ -16,6 +16,7 @@ export const sessions = sqliteTable('sessions', {
   expiresAt: integer().notNull(),
   /** When the last access token issued in this session expires: how long its end must be remembered. */
   accessExpiresAt: integer().notNull(),
+  /** The address and the User-Agent of the login or the last rotation. The audit log keeps those of the login. */
   ip: text().notNull(),
   userAgent: text(),
   /** Where the session's access tokens stand in status lists, the newest last; the expired ones drop out at each rotation. */

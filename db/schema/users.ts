@@ -23,4 +23,13 @@ export const users = sqliteTable('users', {
   index('users_active_admins').on(users.id).where(sql`instr(roles, '"admin"') and not disabled`)
 ])
 
+/** Names that accounts gave up, as keyed hashes. Until then only the account that had one may take it again. */
+export const freedNames = sqliteTable('freed_names', {
+  key: text().primaryKey(),
+  userId: text().notNull(),
+  until: integer().notNull()
+}, (freedNames) => [
+  index('freed_names_until').on(freedNames.until)
+])
+
 export type User = typeof users.$inferSelect

@@ -1,9 +1,9 @@
 -- Asks /verify about a request: "http-request lua.postern <address> <role>", with "-" for no role.
--- Sets txn.postern_status and txn.postern_challenge, and on 200 the identity headers of the request.
+-- Sets txn.postern_status, txn.postern_challenge and txn.postern_problem, and on 200 the identity headers of the request.
 
 local TIMEOUT_MILLISECONDS = 500 -- for each of the four attempts of HAProxy 2.6
 local IDENTITY = { "x-auth-subject", "x-auth-session", "x-auth-roles", "x-auth-token-id" }
-local PASSED_ON = { "authorization", "origin", "access-control-request-method" }
+local PASSED_ON = { "authorization", "origin", "access-control-request-method", "x-request-id", "traceparent" }
 
 -- The subrequest has no body, and only the headers that /verify reads. It repeats a header that was sent twice, because
 -- Postern refuses two tokens.
@@ -12,8 +12,7 @@ local function subrequest_headers(txn, postern)
   local headers = {
     ["host"] = { postern },
     ["x-forwarded-for"] = { txn.f:src() },
-    ["x-forwarded-method"] = { txn.f:method() },
-    ["x-forwarded-uri"] = { txn.f:pathq() }
+    ["x-forwarded-method"] = { txn.f:method() }
   }
   for _, name in ipairs(PASSED_ON) do
     if given[name] then
@@ -44,6 +43,7 @@ local function verify(txn, postern, role)
   end
   local challenge = answer.headers["www-authenticate"]
   if challenge then txn:set_var("txn.postern_challenge", challenge[0]) end
+  txn:set_var("txn.postern_problem", answer.body or "")
   txn:set_var("txn.postern_status", answer.status)
 end
 

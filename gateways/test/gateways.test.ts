@@ -23,7 +23,8 @@ const AMBIGUOUS = [
 ]
 
 /** Paths that the configurations do not name. */
-const ELSEWHERE = ['/', '/SECRET', '/Secret/1', '/secretly', '/secret%20', '/admins', '/publicity', '/verify', '/verify/secret', '/oauth/introspect', '/users', '/status', '/revocations', '/docs', '/_postern/anyone']
+const ELSEWHERE = ['/', '/SECRET', '/Secret/1', '/secretly', '/secret%20', '/admins', '/publicity', '/verify', '/verify/secret', '/oauth/introspect', '/users', '/audit', '/tokens/explain', '/docs', '/metrics', '/health/ready',
+  '/statuses', '/revocations/1', '/.well-known', '/_postern/anyone', '/_postern/401', '/_postern/403?role=admin']
 
 const world = await createWorld(t)
 const postern = await startServer(t, { env: world.env })
@@ -34,7 +35,7 @@ const ports = await Promise.all(gateways.map(async (gateway, i) => missing[i] ==
   ? run(t, gateway, world).catch(({ message }: Error) => { t.fail(message) }) // so that the others are stopped
   : undefined))
 
-for (const [i, { name, packages, revocation, usesVerify }] of gateways.entries()) {
+for (const [i, { name, packages, revocation, usesVerify, problems }] of gateways.entries()) {
   const skip = ports[i] === undefined && `${missing[i] ?? 'a file that it needs'} is missing: install ${packages}`
   const through = (path: string, options?: RequestOptions) => send(world, ports[i]!, path, options)
 
@@ -52,6 +53,13 @@ for (const [i, { name, packages, revocation, usesVerify }] of gateways.entries()
       t.equal(registered.status, 201)
       const { text } = await through('/auth/sessions', { token, headers: { 'x-forwarded-for': '203.0.113.7' } })
       t.match(JSON.parse(text).sessions, [{ ip: '127.0.0.1' }])
+    })
+
+    t.test('sends to Postern what verifiers ask', async (t) => {
+      const { pathname } = new URL(claimsOf(token).status.status_list.uri)
+      for (const [path, status] of [['/.well-known/jwks.json', 200], ['/.well-known/oauth-authorization-server', 200], ['/status', 200], [pathname, 200], ['/revocations', 401]] as const) {
+        t.match(await through(path), { status, headers: { 'x-request-id': String }, arrived: undefined }, path)
+      }
     })
 
     t.test('lets everyone through to an open route', async (t) => {
@@ -84,6 +92,7 @@ for (const [i, { name, packages, revocation, usesVerify }] of gateways.entries()
         tampered: { token: tamperWith(token) },
         unsigned: { token: `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${token.split('.')[1]}.` },
         expired: { token: world.expired },
+        ...!name.endsWith('JWKS') && { 'not good yet': { token: world.early } }, // mod_oauth2 3.3.1 does not look at nbf
         'a refresh token': { token: refresh },
         'a status list': { token: statusList }
       }
@@ -93,6 +102,25 @@ for (const [i, { name, packages, revocation, usesVerify }] of gateways.entries()
           t.match({ status, arrived }, { status: usesVerify ? 401 : /^40[13]$/, arrived: undefined }, `${name} at ${path}`)
           t.match(challenges, status === 401 ? [/^Bearer\b/] : [], `${name} at ${path}`)
         }
+      }
+    })
+
+    t.test('refuses with a problem document', { skip: problems === 'none' && 'it has a page of its own' }, async (t) => {
+      const refused: Array<[path: string, options: RequestOptions, status: number, code: string]> = [
+        ['/secret', {}, 401, 'missing_token'],
+        ['/secret', { token: world.expired }, 401, 'token_expired'],
+        ['/secret', { method: 'POST', token: refresh, body: Buffer.from('x'.repeat(20_000)) }, 401, 'wrong_token_type'],
+        ['/admin/1', {}, 401, 'missing_token'],
+        ['/admin/1', { token: world.expired }, 401, 'token_expired'],
+        ['/admin/1', { token }, 403, 'forbidden'],
+        ['/admin/1?role=', { token, method: 'DELETE' }, 403, 'forbidden']
+      ]
+      for (const [path, options, status, code] of refused) {
+        const answer = await through(path, options)
+        t.match(answer, { status, headers: { 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store' }, arrived: undefined }, path)
+        t.match(JSON.parse(answer.text), { type: 'about:blank', status, detail: String, code: problems === 'of Postern' || status === 403 ? code : 'invalid_token' }, path)
+        t.match(answer.challenges, [/^Bearer\b/], path)
+        t.same(identitiesIn(answer.headers), {})
       }
     })
 
@@ -115,6 +143,31 @@ for (const [i, { name, packages, revocation, usesVerify }] of gateways.entries()
         t.match(await through('/admin/1', { token, headers }), { status: 403, arrived: undefined }, 'on a route that needs a role')
         t.match(await through('/secret', { headers }), { status: 401, arrived: undefined }, 'without a token')
       }
+    })
+
+    t.test('lets no client take the identity off', async (t) => {
+      const all = 'X-Auth-Subject, X-Auth-Session, X-Auth-Roles, X-Auth-Token-Id'
+      for (const connection of [`close, ${all}`, `${all}, close`, 'x-auth-roles', 'keep-alive,X-AUTH-SUBJECT', 'Upgrade, X-Auth-Session', ['close', 'x-auth-token-id']]) {
+        const { status, arrived } = await through('/secret', { token, headers: { connection } })
+        if (arrived) t.same(identitiesIn(arrived.headers), identityOf(token, user.id), String(connection))
+        else t.equal(status, 400, String(connection))
+      }
+      for (const connection of ['close', 'keep-alive', 'Keep-Alive, TE', 'close, TE', '', ' , close']) {
+        t.match(await through('/secret', { token, headers: { connection, te: 'trailers' } }), { status: 200, arrived: { headers: identityOf(token, user.id) } }, connection)
+      }
+    })
+
+    t.test('passes no identity on in a trailer', async (t) => {
+      const options = { method: 'POST', token, body: Buffer.from('x'), isChunked: true, trailers: { 'X-Auth-Subject': 'admin' } }
+      const { arrived } = await through('/secret', { ...options, headers: { trailer: 'X-Auth-Subject' } })
+      t.same(arrived?.trailers ?? {}, {})
+    })
+
+    t.test('checks a request whose cookies are larger than Postern takes', { skip: name.startsWith('HAProxy') && 'HAProxy takes no larger ones' }, async (t) => {
+      const headers = { cookie: `a=${'x'.repeat(7500)}`, referer: `http://x/${'x'.repeat(7500)}` }
+      const path = `/secret?${'x'.repeat(5000)}`
+      t.match(await through(path, { token, headers }), { status: 200, arrived: { headers: { ...headers, ...identityOf(token, user.id) } } })
+      t.match(await through(path, { headers }), { status: 401, arrived: undefined })
     })
 
     t.test('refuses a path that can be read in two ways', async (t) => {
@@ -205,6 +258,7 @@ t.test('when Postern is down', async (t) => {
       t.match(good, whenUnavailable ? { status: whenUnavailable.down, arrived: undefined } : { status: 200 })
       t.match(none, { status: whenUnavailable?.down ?? 401, arrived: undefined })
       t.equal(open.status, 200, 'open routes stay open')
+      if (whenUnavailable?.down === 503) t.match(JSON.parse(good.text), { status: 503, code: 'not_verified' })
     })
   }))
 })

@@ -23,6 +23,8 @@ export interface Gateway {
   revocation: 'at once' | 'within 2 s' | 'never'
   /** True when it asks /verify, so that Postern decides on preflights. */
   usesVerify: boolean
+  /** The refusals that reach the client as a problem document: Postern's own, one that the gateway writes, or none. */
+  problems: 'of Postern' | 'of its own' | 'none'
   /** Its status when Postern is down or hangs, and its timeout; undefined when it needs no Postern to verify tokens. */
   whenUnavailable?: { down: number, hanging: number, timeoutSeconds: number }
   /** Writes the main configuration around the shipped one, and returns the command that runs the gateway in the foreground. */
@@ -33,13 +35,13 @@ export const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const APACHE_MODULES = '/usr/lib/apache2/modules'
 
 export const gateways: Gateway[] = [
-  { name: 'nginx', configuration: 'nginx/postern.conf', revocation: 'at once', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
-  { name: 'nginx with a cache', configuration: 'nginx/postern-cached.conf', revocation: 'within 2 s', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
-  { name: 'Caddy', configuration: 'caddy/Caddyfile', revocation: 'at once', usesVerify: true, whenUnavailable: { down: 502, hanging: 504, timeoutSeconds: 2 }, ...caddy() },
-  { name: 'HAProxy with /verify', configuration: 'haproxy/forward-auth.cfg', otherFiles: ['haproxy/postern.lua'], revocation: 'at once', usesVerify: true, whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 3 }, ...haproxy() },
-  { name: 'HAProxy with jwt_verify', configuration: 'haproxy/jwt-verify.cfg', revocation: 'never', usesVerify: false, ...haproxy() },
-  { name: 'Apache with introspection', configuration: 'apache/introspection.conf', otherFiles: ['apache/postern.lua'], revocation: 'at once', usesVerify: false, whenUnavailable: { down: 401, hanging: 401, timeoutSeconds: 15 }, ...apache() },
-  { name: 'Apache with JWKS', configuration: 'apache/jwks.conf', otherFiles: ['apache/postern.lua'], revocation: 'never', usesVerify: false, ...apache() }
+  { name: 'nginx', configuration: 'nginx/postern.conf', revocation: 'at once', usesVerify: true, problems: 'of Postern', whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
+  { name: 'nginx with a cache', configuration: 'nginx/postern-cached.conf', revocation: 'within 2 s', usesVerify: true, problems: 'of Postern', whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 2 }, ...nginx() },
+  { name: 'Caddy', configuration: 'caddy/Caddyfile', revocation: 'at once', usesVerify: true, problems: 'of Postern', whenUnavailable: { down: 502, hanging: 504, timeoutSeconds: 2 }, ...caddy() },
+  { name: 'HAProxy with /verify', configuration: 'haproxy/forward-auth.cfg', otherFiles: ['haproxy/postern.lua'], revocation: 'at once', usesVerify: true, problems: 'of Postern', whenUnavailable: { down: 503, hanging: 503, timeoutSeconds: 3 }, ...haproxy() },
+  { name: 'HAProxy with jwt_verify', configuration: 'haproxy/jwt-verify.cfg', revocation: 'never', usesVerify: false, problems: 'of its own', ...haproxy() },
+  { name: 'Apache with introspection', configuration: 'apache/introspection.conf', otherFiles: ['apache/postern.lua'], revocation: 'at once', usesVerify: false, problems: 'none', whenUnavailable: { down: 401, hanging: 401, timeoutSeconds: 15 }, ...apache() },
+  { name: 'Apache with JWKS', configuration: 'apache/jwks.conf', otherFiles: ['apache/postern.lua'], revocation: 'never', usesVerify: false, problems: 'none', ...apache() }
 ]
 
 /** Copies a shipped file, and fills in the three addresses and other placeholders. */
@@ -71,8 +73,10 @@ function caddy () {
     needs: ['/usr/bin/caddy'],
     packages: 'caddy',
     async prepare (folder: string, configuration: string) {
-      return ['env', `HOME=${folder}`, `XDG_DATA_HOME=${folder}`, `XDG_CONFIG_HOME=${folder}`, `CADDY_ADMIN=unix/${folder}/admin.sock`,
-        '/usr/bin/caddy', 'run', '--adapter', 'caddyfile', '--config', configuration]
+      const main = join(folder, 'main')
+      await writeFile(main, `{\n\tadmin off\n}\nimport ${configuration}\n`) // its default port may be taken
+      return ['env', `HOME=${folder}`, `XDG_DATA_HOME=${folder}`, `XDG_CONFIG_HOME=${folder}`,
+        '/usr/bin/caddy', 'run', '--adapter', 'caddyfile', '--config', main]
     }
   }
 }

@@ -6,7 +6,7 @@ import { connect, createServer as createSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { build, createClock, signIn, signUp, signUpAdmin } from '../../test/helper.ts'
+import { build, createClock, forge, signIn, signUp, signUpAdmin } from '../../test/helper.ts'
 import { start } from '../../test/processes.ts'
 import { fillIn } from './gateways.ts'
 import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http'
@@ -23,6 +23,7 @@ export interface Arrived {
   method: string
   url: string
   headers: IncomingHttpHeaders
+  trailers: NodeJS.Dict<string>
   length: number
   digest: string
 }
@@ -62,32 +63,34 @@ async function makeFolder (prefix: string): Promise<string> {
   return folder
 }
 
-/** Signs users up two hours ago, with Postern's own code in the same database. */
+/** Signs users up two hours ago, and makes tokens that are good too late and too early, with Postern's own code in the same database. */
 async function seed (t: Test, env: Record<string, string>) {
   const { now } = createClock(Date.now() - 2 * HOUR_SECONDS * 1000)
   const server = await build(t, { env, now })
   const { access_token: expired } = await signUp(server)
+  const { publicKey: pem, privateKey } = server.signingKeys.current()
+  const seconds = Math.floor(Date.now() / 1000)
+  const early = forge(expired, privateKey, { nbf: seconds + HOUR_SECONDS, exp: seconds + 2 * HOUR_SECONDS })
   await signUpAdmin(server, 'the-admin')
   const secret = await server.apiClients.create('apache') ?? ''
-  const pem = server.signingKeys.current().publicKey
   await server.close()
-  return { expired, secret, pem }
+  return { expired, early, secret, pem }
 }
 
 async function createService (t: Test) {
   const arrivals = new Map<unknown, Arrived>()
 
-  const service = createServer((request, response) => {
+  const service = createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => {
     const digest = createHash('sha256')
     let length = 0
     request.on('data', (chunk: Buffer) => { digest.update(chunk); length += chunk.length })
     request.on('end', () => {
-      arrivals.set(request.headers['x-test'], { ...describe(request), length, digest: digest.digest('hex') })
+      arrivals.set(request.headers['x-test'], { ...describe(request), trailers: request.trailers, length, digest: digest.digest('hex') })
       response.end()
     })
   })
   service.on('upgrade', (request, socket) => {
-    arrivals.set(request.headers['x-test'], { ...describe(request), length: 0, digest: '' })
+    arrivals.set(request.headers['x-test'], { ...describe(request), trailers: {}, length: 0, digest: '' })
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}${WEBSOCKET}`).digest('base64')
     socket.end(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
   })
@@ -128,10 +131,12 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-/** Runs a gateway with its shipped configuration until the test ends. Returns its port. */
-export async function run (t: Test, { name, configuration, otherFiles = [], prepare }: Gateway, { folder: parent, posternPort, servicePort, secret, pem }: World): Promise<number> {
+type Surroundings = Pick<World, 'folder' | 'posternPort' | 'servicePort' | 'secret' | 'pem'>
+
+/** Runs a gateway with its shipped configuration until the test ends. Returns its port: any free one, unless one is given. */
+export async function run (t: Test, { name, configuration, otherFiles = [], prepare }: Gateway, { folder: parent, posternPort, servicePort, secret, pem }: Surroundings, port?: number): Promise<number> {
   const folder = await makeFolder(join(parent, 'gateway-'))
-  const ports = { postern: posternPort, service: servicePort, gateway: await freePort() }
+  const ports = { postern: posternPort, service: servicePort, gateway: port ?? await freePort() }
   const words = { CLIENT_SECRET: secret, '/var/cache/nginx-postern': join(folder, 'cache'), 'LuaRoot /etc/apache2': `LuaRoot ${folder}` }
   const files = [configuration, ...otherFiles].map((file) => ({ file, to: join(folder, basename(file)) }))
   for (const { file, to } of files) await fillIn(file, to, ports, words)
@@ -165,10 +170,12 @@ export interface RequestOptions {
   body?: Buffer
   /** Sends the body in chunks, without its length. */
   isChunked?: boolean
+  /** Headers after a body in chunks. */
+  trailers?: Record<string, string>
 }
 
 /** Sends a request without changing its path. Returns the response, and the request as it arrived at the service behind the gateway. */
-export async function send ({ arrivals }: World, port: number, path: string, { method = 'GET', token, headers = {}, body, isChunked = false }: RequestOptions = {}) {
+export async function send ({ arrivals }: World, port: number, path: string, { method = 'GET', token, headers = {}, body, isChunked = false, trailers = {} }: RequestOptions = {}) {
   const id = randomUUID()
   const sent = request({
     port,
@@ -184,6 +191,7 @@ export async function send ({ arrivals }: World, port: number, path: string, { m
     }
   })
   if (isChunked) sent.write('')
+  sent.addTrailers(trailers)
   sent.end(body)
 
   const answered = new Promise<IncomingMessage>((resolve, reject) => {

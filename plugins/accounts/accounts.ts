@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
-import { emailKey, isEmail, toColumns, usernameKey } from './canonical-names.ts'
+import { emailKey, isEmail, plainEmailKey, toColumns, usernameKey } from './canonical-names.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Actor } from '../core/audit.ts'
 import type { Session, User } from '../core/database.ts'
@@ -29,7 +29,7 @@ export interface Accounts {
    */
   register: (registration: Registration, request: FastifyRequest) => Promise<{ user: User, session: Session }>
   /**
-   * Makes an account that nobody has signed in to, for the command line.
+   * Makes an account that nobody has signed in to, for the command line. It may have a name that is kept for somebody.
    * @throws `weak_password`, `username_taken`, `email_taken` or `busy`
    */
   create: (registration: Registration, roles: string[]) => Promise<User>
@@ -42,7 +42,7 @@ export interface Accounts {
   /** Accounts in the order in which they were made; `prefix` is the beginning of a username or an e-mail address. */
   list: (page: { limit: number, after?: Pick<User, 'createdAt' | 'id'>, prefix?: string }) => Promise<User[]>
   /**
-   * Changes an account. When its roles or `disabled` change, its sessions end.
+   * Changes an account. When its roles or `disabled` change, its sessions end. A name may be one that is kept for somebody.
    * @throws `not_found`, `username_taken`, `email_taken` or `last_admin`
    */
   change: (id: string, change: AccountChange, actor: Actor) => Promise<User>
@@ -56,14 +56,21 @@ export interface Accounts {
 }
 
 const accounts: FastifyPluginAsync = async (fastify) => {
-  const { audit, config: { registrationIsOpen }, db, now, passwords, problem, sessions, signInLimits } = fastify
+  const { audit, config: { registrationIsOpen }, db, nameHold, now, passwords, problem, sessions, signInLimits } = fastify
 
-  async function toNewUser ({ password, ...names }: Registration, roles: string[]) {
+  /** A look before the hash, which costs much more. The constraint decides. */
+  async function assertNotTaken ({ username, email }: Names) {
+    if (username !== undefined && await db.users.findByUsername(usernameKey(username))) throw problem('username_taken')
+    if (email !== undefined && await db.users.findByEmail(emailKey(email))) throw problem('email_taken')
+  }
+
+  async function toNewUser ({ password, ...names }: Registration, roles: string[], client?: string) {
     await passwords.assertStrong(password, Object.values(names))
+    await assertNotTaken(names)
     return {
       ...toColumns(names),
       id: createId(),
-      passwordHash: await passwords.hash(password),
+      passwordHash: await passwords.hash(password, client),
       roles,
       createdAt: now()
     }
@@ -71,11 +78,11 @@ const accounts: FastifyPluginAsync = async (fastify) => {
 
   async function register (registration: Registration, request: FastifyRequest) {
     if (!registrationIsOpen) throw problem('registration_closed')
-    const user = await toNewUser(registration, [])
+    const user = await toNewUser(registration, [], request.ip)
     const session = sessions.begin(user, request)
     const record = { event: 'registered', subject: user.id, session: session.id, isBySubject: true } as const
-    const registered = await db.users.addSignedIn(user, session, audit.entry(request, record))
-    for (const login of [registration.username, registration.email]) if (login !== undefined) signInLimits.remember(login, request)
+    const registered = await db.users.addSignedIn(user, session, nameHold(), audit.entry(request, record))
+    signInLimits.remember(user.id, request)
     return registered
   }
 
@@ -91,7 +98,9 @@ const accounts: FastifyPluginAsync = async (fastify) => {
   }
 
   async function findByLogin (login: string) {
-    return isEmail(login) ? db.users.findByEmail(emailKey(login)) : db.users.findByUsername(usernameKey(login))
+    if (!isEmail(login)) return db.users.findByUsername(usernameKey(login))
+    const [older, current] = await Promise.all([db.users.findByEmail(plainEmailKey(login)), db.users.findByEmail(emailKey(login))])
+    return older ?? current
   }
 
   function list ({ limit, after, prefix }: Parameters<Accounts['list']>[0]) {
@@ -101,7 +110,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
 
   async function change (id: string, changes: AccountChange, actor: Actor) {
     const { roles, disabled, ...names } = changes
-    const user = await db.users.update(id, { ...toColumns(names), roles, disabled }, audit.entry(actor, (update) => update && {
+    const user = await db.users.update(id, { ...toColumns(names), roles, disabled }, nameHold(), audit.entry(actor, (update) => update && {
       event: 'account_changed',
       subject: id,
       details: { fields: Object.keys(changes), roles, disabled, endsSessions: update.endsSessions }
@@ -111,7 +120,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
   }
 
   async function remove (id: string, actor: Actor) {
-    const isDeleted = await db.users.remove(id, audit.entry(actor, { event: 'account_deleted', subject: id }))
+    const isDeleted = await db.users.remove(id, nameHold(), audit.entry(actor, { event: 'account_deleted', subject: id }))
     if (!isDeleted) throw problem('not_found')
   }
 
@@ -135,5 +144,5 @@ function createId (): string {
 
 export default fp(accounts, {
   name: 'accounts',
-  dependencies: ['audit', 'clock', 'config', 'database', 'passwords', 'problems', 'sessions', 'sign-in-limits']
+  dependencies: ['audit', 'clock', 'config', 'database', 'name-hold', 'passwords', 'problems', 'sessions', 'sign-in-limits']
 })

@@ -37,9 +37,10 @@ const credentials: FastifyPluginAsync = async (fastify) => {
     return db.users.hashNextTo(createHmac('sha256', decoyKey).update(`name ${loginKey(login)}`).digest('base64url'))
   }
 
-  async function attempt (account: string, request: FastifyRequest, verifyPassword: () => Promise<boolean>): Promise<boolean> {
-    passwords.assertRoom() // a flood beyond it writes nothing
-    const admitted = await signInLimits.admit(account, request)
+  /** `account` is what was named: attempts counted by account would link the two names of one. */
+  async function attempt (account: string, user: User | undefined, request: FastifyRequest, verifyPassword: () => Promise<boolean>) {
+    passwords.assertRoom(request.ip) // a flood beyond it writes nothing
+    const admitted = await signInLimits.admit(account, user?.id, request)
     let isRight
     try {
       isRight = await verifyPassword()
@@ -47,7 +48,7 @@ const credentials: FastifyPluginAsync = async (fastify) => {
       signInLimits.forgive(admitted) // nobody looked at the password
       throw error
     }
-    if (isRight) signInLimits.forgive(admitted, { remember: true })
+    if (user && isRight) signInLimits.remember(user.id, request, admitted)
     return isRight
   }
 
@@ -58,9 +59,9 @@ const credentials: FastifyPluginAsync = async (fastify) => {
     return problem(code)
   }
 
-  async function rehash (user: User, password: string) {
+  async function rehash (user: User, password: string, client: string) {
     try {
-      await db.users.rehash(user, await passwords.hash(password))
+      await db.users.rehash(user, await passwords.hash(password, client))
     } catch (err) {
       log.warn({ err, user: user.id }, 'a password could not be hashed anew: the next sign-in tries again')
     }
@@ -68,12 +69,11 @@ const credentials: FastifyPluginAsync = async (fastify) => {
 
   async function verify (login: string, password: string, request: FastifyRequest): Promise<User> {
     const user = await accounts.findByLogin(login)
-    const decoy = await decoyFor(login)
-    const account = `name ${loginKey(login)}` // by name: if attempts were counted by account, two names of one account could be linked
-    const isRight = await attempt(account, request, () => passwords.verify(user?.passwordHash, password, decoy))
+    const options = { decoy: await decoyFor(login), client: request.ip }
+    const isRight = await attempt(`name ${loginKey(login)}`, user, request, () => passwords.verify(user?.passwordHash, password, options))
     if (!user || !isRight) throw await refuse('invalid_credentials', user, request)
     if (user.disabled) throw await refuse('account_disabled', user, request)
-    if (passwords.isOutdated(user.passwordHash)) await rehash(user, password)
+    if (passwords.isOutdated(user.passwordHash)) await rehash(user, password, request.ip)
     return user
   }
 
@@ -81,7 +81,7 @@ const credentials: FastifyPluginAsync = async (fastify) => {
     const user = await db.users.findById(request.user.sub)
     if (!user) throw problem('token_revoked')
     const account = `id ${user.id}` // strangers, who try names, cannot close it
-    const isRight = await attempt(account, request, () => passwords.verify(user.passwordHash, password))
+    const isRight = await attempt(account, user, request, () => passwords.verify(user.passwordHash, password, { client: request.ip }))
     if (!isRight) throw await refuse('wrong_password', user, request)
     return user
   }

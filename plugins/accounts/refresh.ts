@@ -1,21 +1,29 @@
+import { placeOf } from './place.ts'
 import { timesOf } from './session-times.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AuditRecord } from '../core/audit.ts'
 import type { RotationResult, Session } from '../core/database.ts'
 
-/** Of one session: with tokens that live for 15 minutes, a refresh every four seconds. */
-const MOST_LIVE_TOKENS = 256
+/** Of one session: with tokens that live for 15 minutes, a refresh every seven seconds. */
+const MOST_LIVE_TOKENS = 128
 
 /** Builds `sessions.refresh`: a compare and swap on the generation of the session. */
 export function refresher (fastify: FastifyInstance) {
-  const { audit, config, db, now, problem } = fastify
+  const { accessTokens, audit, config, db, now, problem } = fastify
   const grace = config.refreshGraceSeconds * 1000
   const mostLiveTokens = config.rateLimit ? MOST_LIVE_TOKENS : Infinity
 
   return async (refreshToken: string, request: FastifyRequest): Promise<Session> => {
     const { sid, generation } = readOrThrow(fastify, refreshToken)
     const time = now()
-    const rotation = { now: time, timesOf: (createdAt: number) => timesOf(createdAt, time, config), grace, mostLiveTokens }
+    const rotation = {
+      now: time,
+      place: placeOf(request),
+      timesOf: (createdAt: number) => timesOf(createdAt, time, config),
+      grace,
+      isInUse: accessTokens.isInUse,
+      mostLiveTokens
+    }
     const result = await db.sessions.rotate(sid, generation, rotation, audit.entry(request, (result) => toRecord(result, generation)))
 
     switch (result.outcome) {

@@ -13,7 +13,8 @@ type Count = Extract<Awaited<ReturnType<ReturnType<FastifyInstance['createRateLi
  * RATE_LIMIT_ADDRESS. How often a password may be wrong is for `sign-in-limits`.
  */
 const requestLimits: FastifyPluginAsync = async (fastify) => {
-  const { config: { rateLimit: limits }, db, jobs, masterKey, now, problem, routeDocumentation: { describe } } = fastify
+  const { clientAddresses: { networksOf }, config: { rateLimit: limits }, db, forgetBefore, jobs, masterKey, steadyNow: now } = fastify
+  const { problem, routeDocumentation: { describe } } = fastify
   if (!limits) return
 
   const secret = masterKey.derive('limits')
@@ -32,7 +33,11 @@ const requestLimits: FastifyPluginAsync = async (fastify) => {
   }
 
   await fastify.register(rateLimit, { global: false, store: Store })
-  const countRequest = fastify.createRateLimit({ max: limits.address.max, timeWindow: limits.address.windowMilliseconds })
+  const countRequest = fastify.createRateLimit({
+    max: limits.address.max,
+    timeWindow: limits.address.windowMilliseconds,
+    keyGenerator: ({ ip }) => networksOf(ip)[0]
+  })
 
   const limitByAddress: preHandlerAsyncHookHandler = async (request, reply) => {
     const count = await countRequest(request) as Count // nobody is on an allow list
@@ -50,10 +55,10 @@ const requestLimits: FastifyPluginAsync = async (fastify) => {
     route.preHandler = [limitByAddress, ...[route.preHandler ?? []].flat()]
     describe(route, { refusals: ['rate_limited'] })
   })
-  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-request-counts', () => db.requestCounts.prune(now()))
+  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-request-counts', () => db.requestCounts.prune(forgetBefore(0)))
 }
 
 export default fp(requestLimits, {
   name: 'request-limits',
-  dependencies: ['clock', 'config', 'database', 'jobs', 'master-key', 'problems', 'route-documentation']
+  dependencies: ['client-addresses', 'clock', 'config', 'database', 'forgetting', 'jobs', 'master-key', 'problems', 'route-documentation']
 })

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { sessionEnder } from './end-sessions.ts'
+import { placeOf } from './place.ts'
 import { refresher } from './refresh.ts'
 import { timesOf } from './session-times.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Actor } from '../core/audit.ts'
-import type { NewSession, Session, User } from '../core/database.ts'
+import type { NewSession, Session, SessionSummary, User } from '../core/database.ts'
 
 const ID_BYTES = 16
-const USER_AGENT_LENGTH = 256
 const PRUNE_INTERVAL_MILLISECONDS = 60_000
 
 declare module 'fastify' {
@@ -45,7 +45,7 @@ export interface Sessions {
   /** The session with this id, live or not. */
   findById: (id: string) => Promise<Session | undefined>
   /** The live sessions of a user, the last used first. */
-  list: (userId: string) => Promise<Session[]>
+  list: (userId: string) => Promise<SessionSummary[]>
   /**
    * Ends the session of a token of either kind. A refresh token need not be the newest.
    * @throws `missing_token` without a token, `token_revoked` when the session is over, and what `accessTokens.verify` throws
@@ -66,14 +66,14 @@ export interface Sessions {
 
 /** The life of a login: it begins, continues with every refresh, and ends. */
 const sessions: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, audit, config, db, jobs, now, problem, refreshTokens } = fastify
+  const { accessTokens, audit, config, db, forgetBefore, jobs, now, problem, refreshTokens } = fastify
   const rotate = refresher(fastify)
 
   function secondsUntil (time: number): number {
     return Math.ceil((time - now()) / 1000)
   }
 
-  function begin ({ id: userId, roles }: Pick<User, 'id' | 'roles'>, { ip, headers }: FastifyRequest): NewSession {
+  function begin ({ id: userId, roles }: Pick<User, 'id' | 'roles'>, request: FastifyRequest): NewSession {
     const createdAt = now()
     return {
       id: randomBytes(ID_BYTES).toString('base64url'),
@@ -82,8 +82,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       generation: 0,
       createdAt,
       ...timesOf(createdAt, createdAt, config),
-      ip,
-      userAgent: headers['user-agent']?.slice(0, USER_AGENT_LENGTH) ?? null
+      ...placeOf(request)
     }
   }
 
@@ -92,7 +91,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
       access_token: accessTokens.issue(session),
       refresh_token: refreshTokens.make(session.id, session.generation),
       token_type: 'Bearer',
-      expires_in: secondsUntil(session.accessExpiresAt),
+      expires_in: secondsUntil(accessTokens.expiryOf(session)),
       refresh_token_expires_in: secondsUntil(session.expiresAt)
     }
   }
@@ -111,7 +110,7 @@ const sessions: FastifyPluginAsync = async (fastify) => {
     return session && session.generation === read.generation && session.expiresAt > now() ? session : undefined
   }
 
-  const prune = () => db.sessions.prune(now())
+  const prune = () => db.sessions.prune(forgetBefore())
 
   jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-sessions', prune)
   fastify.decorate('sessions', {
@@ -129,5 +128,5 @@ const sessions: FastifyPluginAsync = async (fastify) => {
 
 export default fp(sessions, {
   name: 'sessions',
-  dependencies: ['access-tokens', 'audit', 'clock', 'config', 'database', 'jobs', 'problems', 'refresh-tokens']
+  dependencies: ['access-tokens', 'audit', 'clock', 'config', 'database', 'forgetting', 'jobs', 'problems', 'refresh-tokens']
 })

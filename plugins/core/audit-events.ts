@@ -19,6 +19,7 @@ export const CORE_EVENTS = {
   password_changed: { level: 'info', message: 'password changed' },
   refreshed: { level: 'info', message: 'refreshed' },
   reuse_detected: { level: 'warn', message: 'a refresh token was used twice: its session is revoked' },
+  all_sessions_ended: { level: 'warn', message: 'the sessions of everybody ended' },
   logged_out: { level: 'info', message: 'logged out' },
   revoked: { level: 'info', message: 'revoked', target: 'token' },
   key_added: { level: 'info', message: 'signing key added', target: 'kid' },

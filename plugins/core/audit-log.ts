@@ -11,6 +11,8 @@ declare module 'fastify' {
 export interface AuditLog {
   /** A page of events, the newest first. */
   list: (query: AuditQuery) => Promise<AuditPage>
+  /** The names of the events that there may be. */
+  eventNames: () => string[]
   /** Every event, oldest first, read a page at a time. */
   walk: () => Generator<AuditEvent>
   /** Computes the chain of hashes again; `head` is an event and its hash (`sequence:hash`) that must be in it. */
@@ -25,15 +27,15 @@ export interface AuditLog {
 
 /** Reads what `audit` wrote. */
 const auditLog: FastifyPluginAsync = async (fastify) => {
-  const { config: { auditRetentionSeconds }, db, jobs, now } = fastify
+  const { audit, config: { auditRetentionSeconds }, db, forgetBefore, jobs } = fastify
 
   function prune () {
-    return db.audit.prune(now() - auditRetentionSeconds * 1000)
+    return db.audit.prune(forgetBefore(auditRetentionSeconds * 1000))
   }
 
   jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-audit-log', prune)
   const { list, walk, verify, sessionEnd, lastOf } = db.audit
-  fastify.decorate('auditLog', { list, walk, verify, sessionEnd, lastOf, prune })
+  fastify.decorate('auditLog', { eventNames: audit.eventNames, list, walk, verify, sessionEnd, lastOf, prune })
 }
 
-export default fp(auditLog, { name: 'audit-log', dependencies: ['clock', 'config', 'database', 'jobs'] })
+export default fp(auditLog, { name: 'audit-log', dependencies: ['audit', 'config', 'database', 'forgetting', 'jobs'] })

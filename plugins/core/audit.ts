@@ -2,7 +2,7 @@ import fp from 'fastify-plugin'
 import { CORE_EVENTS, identify, logEvent } from './audit-events.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { AuditListener, EventKind } from './audit-events.ts'
-import type { AuditEntry, NewAuditEvent } from './database.ts'
+import type { AuditEntry, NewAuditEvent, Permit } from './database.ts'
 
 const USER_AGENT_LENGTH = 128
 
@@ -40,9 +40,12 @@ export type AuditEventName = keyof import('fastify').AuditEventNames
 export interface Audit {
   /** Adds the events of a feature. */
   addEvents: (kinds: Partial<Record<AuditEventName, EventKind>>) => void
+  /** The names of all events there are. */
+  eventNames: () => string[]
   /**
    * Makes the entry that a repository writes in the transaction of the operation, and that is logged after the commit.
    * A record that does not depend on the outcome is written unless the outcome is `false`: then nothing was done.
+   * The operation is refused when the caller's token or client was revoked meanwhile.
    */
   entry: <Outcome>(actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)) => AuditEntry<Outcome>
   /** Writes an entry of its own, for what changes nothing else. */
@@ -64,8 +67,15 @@ const audit: FastifyPluginAsync = async (fastify) => {
     return { ...common, ...identify(actor, isBySubject ? subject : undefined), ip: actor.ip, userAgent, requestId: actor.id }
   }
 
+  /** A token or client that is revoked while its request is under way must write no more. */
+  function permitOf ({ user, actor }: FastifyRequest): Permit | undefined {
+    if (actor?.actorKind === 'client') return { clientId: actor.actorId! } // a client has an id
+    return user ? { sid: user.sid, jti: user.jti } : undefined
+  }
+
   function entry<Outcome> (actor: Actor, record: AuditRecord | ((outcome: Outcome) => AuditRecord | undefined)): AuditEntry<Outcome> {
     return {
+      permit: typeof actor === 'string' ? undefined : permitOf(actor),
       toEvent (outcome) {
         const isDone = outcome !== false
         const made = typeof record === 'function' ? record(outcome) : isDone && record
@@ -91,6 +101,7 @@ const audit: FastifyPluginAsync = async (fastify) => {
   fastify.decorateRequest('actor', null)
   fastify.decorate('audit', {
     addEvents: (added) => { for (const [name, kind] of Object.entries(added)) kinds.set(name, kind) },
+    eventNames: () => [...kinds.keys()],
     entry,
     record: (actor, record) => db.audit.add(entry(actor, record)),
     subscribe: (listener) => { listeners.push(listener) }

@@ -1,16 +1,15 @@
 import { STATUS_CODES } from 'node:http'
 import sensible from '@fastify/sensible'
 import fp from 'fastify-plugin'
-import { toErrorItem } from './error-items.ts'
+import { toErrorItems } from './error-items.ts'
 import { problemBody } from './problems.ts'
 import { codeOf } from './problem-codes.ts'
+import { createRefusalLog } from './refusal-log.ts'
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import type { ProblemKind } from './problem-catalogue.ts'
 import type { Problem, ProblemCode } from './problems.ts'
 
-/** A body of 16 KiB can have some thousand faults, and the answer to it should not be ten times as long. */
-const MOST_FAULTS = 20
 export const RETRY_AFTER_SECONDS = '1'
 
 declare module 'fastify' {
@@ -31,21 +30,24 @@ interface Thrown extends FastifyError {
 
 /** The one place where an error becomes an answer and a line in the log. */
 const errors: FastifyPluginAsync = async (fastify) => {
-  const { problem, problems } = fastify
+  const { log, now, problem, problems } = fastify
   const listeners: RefusalListener[] = []
+  const refusalLog = createRefusalLog(log, now)
 
   function handleError (thrown: Thrown | null | undefined, request: FastifyRequest, reply: FastifyReply) {
     const error: Partial<Thrown> = thrown ?? {} // JavaScript throws anything
     const code = codeOf(error, problems)
     const kind = problems.kindOf(code)!
     const body = toBody(error, code, kind)
-    logRefusal(request, body, thrown, code === error.code)
+    const isForeseen = code === error.code && error.cause === undefined
+    if (!isForeseen && body.status >= 500) logFailure(request, body, thrown)
+    else if (refusalLog.hasRoom(body.code)) logRefusal(request, body)
     for (const listener of listeners) notify(listener, code, request)
 
     const challenge = challengeOf(code, kind)
     if (challenge) reply.header('www-authenticate', challenge)
     if (body.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
-    if (error.validation) body.errors = error.validation.slice(0, MOST_FAULTS).map(toErrorItem)
+    if (error.validation) body.errors = toErrorItems(error.validation)
     return reply.code(body.status).headers(error.headers ?? {}).type('application/problem+json').send(body)
   }
 
@@ -58,6 +60,7 @@ const errors: FastifyPluginAsync = async (fastify) => {
     }
   }
 
+  fastify.addHook('onClose', async () => refusalLog.flush())
   await fastify.register(sensible)
   fastify.setErrorHandler(handleError)
   fastify.setNotFoundHandler(async () => { throw problem('not_found') })
@@ -74,12 +77,16 @@ function toBody (error: Partial<Thrown>, code: ProblemCode, kind: ProblemKind): 
   return { ...body, status, title, code: title.toLowerCase().replaceAll(/\W+/g, '_'), detail: expose ? message : body.detail }
 }
 
-function logRefusal (request: FastifyRequest, { code, status }: Static<typeof Problem>, thrown: unknown, isOurs: boolean) {
-  const line = { event: 'refused', code, status, method: request.method, route: request.routeOptions.url, ip: request.ip }
-  const isForeseen = isOurs && (thrown as Error).cause === undefined // ours are errors
-  if (status < 500) request.log.info(line, 'refused')
-  else if (isForeseen) request.log.warn(line, 'refused')
-  else request.log.error({ ...line, err: thrown }, 'failed')
+function logRefusal (request: FastifyRequest, body: Static<typeof Problem>) {
+  request.log[body.status < 500 ? 'info' : 'warn'](toLine(request, body), 'refused')
+}
+
+function logFailure (request: FastifyRequest, body: Static<typeof Problem>, thrown: unknown) {
+  request.log.error({ ...toLine(request, body), err: thrown }, 'failed')
+}
+
+function toLine ({ method, routeOptions: { url: route }, ip }: FastifyRequest, { code, status }: Static<typeof Problem>) {
+  return { event: 'refused', code, status, method, route, ip }
 }
 
 /** RFC 6750, section 3. A kind with a challenge of its own names no error, because no token was presented. */
@@ -89,4 +96,4 @@ function challengeOf (code: ProblemCode, [status, detail, challenge]: ProblemKin
   if (code === 'forbidden') return `Bearer error="insufficient_scope", error_description="${detail}"`
 }
 
-export default fp(errors, { name: 'errors', dependencies: ['problems'] })
+export default fp(errors, { name: 'errors', dependencies: ['clock', 'problems'] })

@@ -13,8 +13,8 @@ export interface Jobs {
   every: (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) => void
 }
 
-/** Recurring work: pruning, rotating keys, sending. Each plugin registers its own. */
-const jobs: FastifyPluginAsync = async (fastify) => {
+/** Recurring work: pruning, rotating keys, sending. Each plugin registers its own; a command does none of it. */
+const jobs: FastifyPluginAsync<{ isServing?: boolean }> = async (fastify, { isServing = true }) => {
   const { log } = fastify
   const timers: NodeJS.Timeout[] = []
   const names = new Set<string>()
@@ -33,6 +33,7 @@ const jobs: FastifyPluginAsync = async (fastify) => {
   function every (intervalMilliseconds: number, name: string, work: () => Promise<unknown>) {
     if (names.has(name)) throw new Error(`There are two jobs "${name}".`)
     names.add(name)
+    if (!isServing) return
     const timer = setInterval(() => { if (!running.has(name)) running.set(name, run(name, work)) }, intervalMilliseconds)
     timers.push(timer.unref())
   }

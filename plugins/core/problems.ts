@@ -52,6 +52,8 @@ export const Problem = Type.Object({
   status: Type.Integer(),
   detail: Type.String(),
   code: Type.String(),
+  error: Type.Optional(Type.String({ description: 'At /oauth/*: the code of RFC 6749, section 5.2' })),
+  error_description: Type.Optional(Type.String({ description: 'At /oauth/*: the same as `detail`' })),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() })))
 }, { $id: 'Problem', description: 'A refusal (RFC 9457). `code` is stable, the texts are not.' })
 

@@ -12,15 +12,15 @@ const MOST_ON_ALL = 8192
 const ALWAYS_ALLOWED = 8
 
 /**
- * Bounds what clients can make the service hold: how many connections there are, and how many pipelined requests wait for
- * the answers before theirs. A connection with such requests is not read until they are answered. One that has brought too
- * many in a single piece is closed.
+ * Bounds what clients can make the service hold: how many connections there are, of one client and of all, and how many
+ * pipelined requests wait for the answers before theirs. A connection with such requests is not read until they are
+ * answered. One that has brought too many in a single piece is closed.
  */
 const connections: FastifyPluginAsync = async (fastify) => {
-  const { config: { maxConnections }, log, problem, server } = fastify
+  const { clientAddresses: { isGateway }, config: { maxConnections }, fairShares, log, problem, server } = fastify
+  const places = fairShares(maxConnections)
   const waitingOn = new WeakMap<Socket, number>()
   let waiting = 0
-  let count = 0
   let madeRoomAt = -Infinity
 
   /** Closes idle connections, once a second at most: looking for them takes time. */
@@ -28,7 +28,7 @@ const connections: FastifyPluginAsync = async (fastify) => {
     const time = performance.now()
     if (time - madeRoomAt < MAKE_ROOM_INTERVAL_MILLISECONDS) return
     madeRoomAt = time
-    log.warn({ event: 'too_many_connections', connections: count }, 'more connections than MAX_CONNECTIONS: closing the idle ones')
+    log.warn({ event: 'too_many_connections', connections: places.taken() }, 'more connections than MAX_CONNECTIONS: closing the idle ones')
     server.closeIdleConnections()
   }
 
@@ -54,11 +54,12 @@ const connections: FastifyPluginAsync = async (fastify) => {
     })
   }
 
+  // A gateway's connections are those of many clients: no share bounds them.
   server.on('connection', (socket: Socket) => {
-    count++
-    socket.once('close', () => { count-- })
-    if (count <= maxConnections) return
-    makeRoom()
+    const { remoteAddress } = socket
+    const leave = places.take(isGateway(remoteAddress) ? undefined : remoteAddress)
+    if (leave) return socket.once('close', leave)
+    if (places.taken() >= maxConnections) makeRoom()
     server.emit('clientError', problem('overloaded'), socket)
   })
 
@@ -81,4 +82,4 @@ function hangUp (socket: Socket & { parser?: { onIncoming: () => number } }) {
   socket.destroy()
 }
 
-export default fp(connections, { name: 'connections' })
+export default fp(connections, { name: 'connections', dependencies: ['client-addresses', 'config', 'fair-shares', 'problems'] })

@@ -25,7 +25,8 @@ const methodNotAllowed: FastifyPluginAsync = async (fastify) => {
     const [path = ''] = request.url.split('?')
     router ??= createAddressRouter()
     const address = router.find('GET', path)
-    done(address ? problem('method_not_allowed', { headers: address.store }) : undefined)
+    if (!address) return done()
+    done(problem('method_not_allowed', { detail: `This address takes other methods: ${address.store.allow}.`, headers: address.store }))
   })
 }
 

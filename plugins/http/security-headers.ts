@@ -14,7 +14,7 @@ declare module 'fastify' {
 
 /**
  * The headers that helmet sets, with a policy for an API (a test compares them with helmet's), and `no-store`. A route
- * that means otherwise sets its own.
+ * that means otherwise sets its own. `strict-transport-security` is a setting, HSTS.
  */
 const HEADERS = {
   'cache-control': 'no-store',
@@ -23,7 +23,6 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
   'origin-agent-cluster': '?1',
   'referrer-policy': 'no-referrer',
-  'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'x-content-type-options': 'nosniff',
   'x-dns-prefetch-control': 'off',
   'x-download-options': 'noopen',
@@ -34,12 +33,15 @@ const HEADERS = {
 
 /** Headers for browsers and caches: nothing of an answer may be kept, run or framed. */
 const securityHeaders: FastifyPluginAsync = async (fastify) => {
+  const { config: { hsts } } = fastify
+  const headers = { ...HEADERS, ...hsts !== undefined && { 'strict-transport-security': hsts } }
+
   fastify.addHook('onRequest', ({ routeOptions: { config } }, reply, done) => {
     if (config.browserHeaders === false) reply.header('cache-control', 'no-store')
-    else reply.headers(HEADERS)
+    else reply.headers(headers)
     done()
   })
-  fastify.decorate('securityHeaders', HEADERS)
+  fastify.decorate('securityHeaders', headers)
 }
 
-export default fp(securityHeaders, { name: 'security-headers' })
+export default fp(securityHeaders, { name: 'security-headers', dependencies: ['config'] })

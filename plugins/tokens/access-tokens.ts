@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { ACCESS_TOKEN_TYPE } from './claims.ts'
+import { createUses } from './uses.ts'
 import { createVerify } from './verify-access-token.ts'
 import type { FastifyError, FastifyPluginAsync } from 'fastify'
 import type { Actor } from '../core/audit.ts'
@@ -8,7 +9,7 @@ import type { Session } from '../core/database.ts'
 import type { AccessTokenClaims, ExtraClaim } from './claims.ts'
 
 const OWN_CLAIMS = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'nbf', 'jti', 'sid', 'roles', 'auth_time']
-const JTI_BYTES = 16
+const JTI_CHARACTERS = 22 // 132 bits
 const REFUSALS = new Set(['invalid_token', 'wrong_token_type', 'token_expired', 'token_revoked'])
 
 declare module 'fastify' {
@@ -16,14 +17,21 @@ declare module 'fastify' {
 }
 
 export interface AccessTokens {
-  /** Signs a token for a session; it expires with `session.accessExpiresAt`. */
+  /** Signs the token of a session's generation: each time with the same claims. */
   issue: (session: Session) => string
+  /**
+   * When the token that `issue` signs expires, in milliseconds since 1970. Earlier ones may expire later: ACCESS_TOKEN_TTL may
+   * have been longer, or the clock ahead.
+   */
+  expiryOf: (session: Session) => number
   /**
    * The one place that decides whether an access token is good. Gives its claims at once for a remembered token, as most
    * are, and a promise for a new one, whose signature is checked outside the event loop.
    * @throws `invalid_token`, `wrong_token_type`, `token_expired` or `token_revoked`, each with a `refusal` for operators; or `overloaded`
    */
   verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
+  /** Tells whether the newest token of a session was seen in use, as far as a refresh needs to know. */
+  isInUse: (session: Session) => boolean
   /** The claims of a good token, undefined for any other. Throws only when neither can be said. */
   read: (token: string) => Promise<AccessTokenClaims | undefined>
   /** Revokes one access token, and leaves its session alone. */
@@ -33,10 +41,12 @@ export interface AccessTokens {
 }
 
 const accessTokens: FastifyPluginAsync = async (fastify) => {
-  const { audit, config: { audience, clientId, issuer }, db, now, signatures } = fastify
+  const { audit, config: { accessTokenTtlSeconds, audience, clientId, issuer }, db, masterKey, now, signatures } = fastify
   const { sign } = signatures(ACCESS_TOKEN_TYPE)
   const extraClaims = new Map<string, ExtraClaim>()
-  const verify = createVerify(fastify, extraClaims)
+  const idKey = masterKey.derive('access token ids')
+  const uses = createUses(fastify.config, now)
+  const verify = createVerify(fastify, extraClaims, uses.record)
 
   async function read (token: string): Promise<AccessTokenClaims | undefined> {
     try {
@@ -47,15 +57,24 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     }
   }
 
+  /** One for each generation of a session, always the same: whoever gets the tokens of a refresh again gets no more tokens. */
+  function idOf ({ id, generation }: Session): string {
+    return createHmac('sha256', idKey).update(`${id} ${generation}`).digest('base64url').slice(0, JTI_CHARACTERS)
+  }
+
+  function expiryOf ({ accessExpiresAt, lastUsedAt }: Session): number {
+    return Math.min(accessExpiresAt, Math.floor(lastUsedAt / 1000 + accessTokenTtlSeconds) * 1000)
+  }
+
   function issue (session: Session): string {
     const claims: AccessTokenClaims = {
       iss: issuer,
       aud: audience,
       sub: session.userId,
       client_id: clientId,
-      iat: Math.floor(now() / 1000),
-      exp: session.accessExpiresAt / 1000,
-      jti: randomBytes(JTI_BYTES).toString('base64url'),
+      iat: Math.floor(session.lastUsedAt / 1000),
+      exp: expiryOf(session) / 1000,
+      jti: idOf(session),
       sid: session.id,
       roles: session.roles,
       auth_time: Math.floor(session.createdAt / 1000)
@@ -79,10 +98,10 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     extraClaims.set(name, claim)
   }
 
-  fastify.decorate('accessTokens', { issue, verify, read, revoke, addClaim })
+  fastify.decorate('accessTokens', { issue, expiryOf, verify, isInUse: (session) => uses.has(idOf(session)), read, revoke, addClaim })
 }
 
 export default fp(accessTokens, {
   name: 'access-tokens',
-  dependencies: ['audit', 'blocklist', 'clock', 'config', 'database', 'problems', 'refresh-tokens', 'signatures']
+  dependencies: ['audit', 'blocklist', 'clock', 'config', 'database', 'master-key', 'problems', 'refresh-tokens', 'signatures']
 })

@@ -1,9 +1,12 @@
 import fp from 'fastify-plugin'
-import type { FastifyPluginAsync, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import type {
+  FastifyPluginAsync, FastifyRequest, HookHandlerDoneFunction, RouteOptions, onRequestHookHandler, preHandlerHookHandler
+} from 'fastify'
 import type { ProblemCode } from '../core/problems.ts'
 import type { AccessTokenClaims } from './claims.ts'
 
 const AUTHORIZATION = 'authorization'
+const BODILESS = ['GET', 'HEAD']
 const TOKEN_REFUSALS: ProblemCode[] = ['missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type']
 
 declare module 'fastify' {
@@ -23,7 +26,8 @@ declare module 'fastify' {
 
 const authenticatePlugin: FastifyPluginAsync = async (fastify) => {
   const { accessTokens, config: { accessTokenHeader = '' }, problem, routeDocumentation: { describe, securitySchemes } } = fastify
-  const roles = new WeakMap<onRequestHookHandler, string>()
+  /** The hooks made here, and the role that each demands. */
+  const guards = new WeakMap<onRequestHookHandler, string | undefined>()
 
   function bearerToken ({ headers, raw }: FastifyRequest): string | undefined {
     const { authorization } = headers
@@ -59,18 +63,27 @@ const authenticatePlugin: FastifyPluginAsync = async (fastify) => {
     }
   }
 
+  /** A body may come long after the headers: what was true then is looked at again. For a remembered token that takes microseconds. */
+  function guardBody (route: RouteOptions, hooks: onRequestHookHandler[]) {
+    const methods = [route.method].flat()
+    if (hooks.length === 0 || methods.every((method) => BODILESS.includes(method))) return
+    route.preHandler = [...hooks, ...[route.preHandler ?? []].flat()] as preHandlerHookHandler[] // the same arguments
+  }
+
   const authenticate = guard(() => true)
+  guards.set(authenticate, undefined)
 
   function requireRole (role: string) {
     const hook = guard(({ roles }) => roles.includes(role))
-    roles.set(hook, role)
+    guards.set(hook, role)
     return hook
   }
 
   fastify.addHook('onRoute', (route) => {
     const hooks = [route.onRequest].flat() as onRequestHookHandler[]
+    guardBody(route, hooks.filter((hook) => guards.has(hook)))
     const security = [{ accessToken: [] }]
-    if (hooks.some((hook) => roles.has(hook))) describe(route, { security, refusals: [...TOKEN_REFUSALS, 'forbidden'] })
+    if (hooks.some((hook) => guards.get(hook) !== undefined)) describe(route, { security, refusals: [...TOKEN_REFUSALS, 'forbidden'] })
     else if (hooks.includes(authenticate)) describe(route, { security, refusals: TOKEN_REFUSALS })
     const { tokens } = route.config ?? {}
     if (tokens) describe(route, { security: tokens.map((kind) => ({ [`${kind}Token`]: [] })), refusals: TOKEN_REFUSALS })

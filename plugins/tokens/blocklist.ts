@@ -3,6 +3,9 @@ import type { FastifyPluginAsync } from 'fastify'
 
 const PRUNE_INTERVAL_MILLISECONDS = 60_000
 
+/** A clock that is corrected by less than this brings nothing back to memory. */
+const SPARE_MILLISECONDS = 60_000
+
 declare module 'fastify' {
   interface FastifyInstance { blocklist: Blocklist }
 }
@@ -18,34 +21,43 @@ export interface Blocklist {
    * @throws as `has` does
    */
   revision: () => number
-  /** Forgets what has expired, in memory and on disk. */
+  /** Forgets what has expired, in memory, and on disk a day later. */
   prune: () => Promise<void>
 }
 
 /**
  * An index in memory over the table of revocations. It reads what is new there before the first answer after something
- * was written, by whichever process (`db.revision`).
+ * was written, by whichever process (`db.revision`). It leaves out what has expired, and reads that again when the clock was
+ * set back to before.
  */
 const blocklist: FastifyPluginAsync = async (fastify) => {
-  const { db, jobs, now } = fastify
+  const { db, forgetBefore, jobs, now } = fastify
   const revokedUntil = new Map<string, number>()
   let lastSequence = 0
   let lastRevision = -1
+  let expiredBefore = Infinity // as far as memory has forgotten
 
   function revision (): number {
     const revision = db.revision()
-    if (revision !== lastRevision) catchUp(revision)
+    if (now() < expiredBefore) readAll()
+    else if (revision !== lastRevision) readSince(lastSequence)
+    lastRevision = revision
     return lastSequence
   }
 
-  function catchUp (revision: number) {
+  function readAll () {
+    expiredBefore = now() - SPARE_MILLISECONDS
+    readSince(0)
+  }
+
+  function readSince (sequence: number) {
     let page
     do {
-      page = db.revocations.since(lastSequence)
-      for (const { revokedId, until } of page) revokedUntil.set(revokedId, until)
-      lastSequence = page.at(-1)?.sequence ?? lastSequence
+      page = db.revocations.since(sequence)
+      for (const { revokedId, until } of page) if (until > expiredBefore) revokedUntil.set(revokedId, until)
+      sequence = page.at(-1)?.sequence ?? sequence
     } while (page.length === db.revocations.pageSize)
-    lastRevision = revision
+    lastSequence = Math.max(lastSequence, sequence)
   }
 
   function has (id: string): boolean {
@@ -54,9 +66,9 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
   }
 
   async function prune () {
-    const time = now()
-    for (const [id, until] of revokedUntil) if (until <= time) revokedUntil.delete(id)
-    await db.revocations.prune(time)
+    expiredBefore = Math.max(expiredBefore, now() - SPARE_MILLISECONDS)
+    for (const [id, until] of revokedUntil) if (until <= expiredBefore) revokedUntil.delete(id)
+    await db.revocations.prune(forgetBefore())
   }
 
   revision() // a million revocations take a second: now, not while somebody waits
@@ -64,4 +76,4 @@ const blocklist: FastifyPluginAsync = async (fastify) => {
   fastify.decorate('blocklist', { has, revision, prune })
 }
 
-export default fp(blocklist, { name: 'blocklist', dependencies: ['clock', 'database', 'jobs'] })
+export default fp(blocklist, { name: 'blocklist', dependencies: ['clock', 'database', 'forgetting', 'jobs'] })

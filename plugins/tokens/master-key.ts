@@ -1,11 +1,12 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fp from 'fastify-plugin'
 import type { KeyObject } from 'node:crypto'
 import type { FastifyPluginAsync } from 'fastify'
 
 const WRONG_FILE = 'The file master.key beside the database should hold 32 bytes in base64. Restore it.'
+const OR_SET = 'or set MASTER_KEY to what was in it.'
 const KEY_BYTES = 32
 const IV_BYTES = 12
 const TAG_BYTES = 16
@@ -37,7 +38,7 @@ export function masterKeyFile (databaseFile: string): string {
  */
 export function createMasterKey (text: string): MasterKey {
   const root = Buffer.from(text, 'base64')
-  if (root.length !== KEY_BYTES) throw Object.assign(new Error(WRONG_FILE), { code: 'wrong_setting' })
+  if (root.length !== KEY_BYTES) throw wrongKey(WRONG_FILE)
 
   function derive (purpose: string): KeyObject {
     return createSecretKey(Buffer.from(hkdfSync('sha256', root, '', `postern ${purpose}`, KEY_BYTES)))
@@ -65,28 +66,55 @@ export function createMasterKey (text: string): MasterKey {
   }
 }
 
-/** The one secret that all others depend on: MASTER_KEY, or a file beside the database that is made on the first start. */
-const masterKey: FastifyPluginAsync = async (fastify) => {
+/**
+ * The one secret that all others depend on: MASTER_KEY, or a file beside the database. The first start makes the file. Beside
+ * a database with keys or accounts it is never made: they are of no use with another one.
+ */
+const masterKey: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, { isMaker = true }) => {
   const { config, db } = fastify
-  fastify.decorate('masterKey', createMasterKey(config.masterKey ?? (db.file ? readOrCreate(masterKeyFile(db.file)) : generateKey())))
+
+  async function isNew () {
+    return db.signingKeys.list().length === 0 && (await db.users.list({ limit: 1 })).length === 0
+  }
+
+  async function readOrCreate (path: string) {
+    if (isMaker && !existsSync(path) && await isNew()) createFile(path)
+    return readFile(path)
+  }
+
+  const text = config.masterKey ?? (db.file ? await readOrCreate(masterKeyFile(db.file)) : generateKey())
+  fastify.decorate('masterKey', createMasterKey(text))
 }
 
 function generateKey (): string {
   return randomBytes(KEY_BYTES).toString('base64')
 }
 
-/** Reads the key file, or makes it. It appears whole or not at all; a process that comes second reads it. */
-function readOrCreate (path: string): string {
+/** Makes the key file. It appears whole or not at all; a process that comes second leaves the first one's. */
+function createFile (path: string) {
   const draft = `${path}.${process.pid}`
   writeFileSync(draft, generateKey(), { mode: 0o600, flush: true })
   try {
     linkSync(draft, path)
   } catch {
-    // It is there already. If anything else failed, there is nothing to read below.
+    // It is there already. If anything else failed, there is nothing to read afterwards.
   } finally {
     unlinkSync(draft)
   }
-  return readFileSync(path, 'utf8')
+}
+
+function readFile (path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException // Node's own
+    if (code === 'ENOENT') throw wrongKey(`The master key of the database, the file ${path}, is missing. Restore it, ${OR_SET}`)
+    throw wrongKey(`The file ${path} cannot be read (${message}). Give it back to the user who runs Postern, ${OR_SET}`)
+  }
+}
+
+function wrongKey (sentence: string): Error {
+  return Object.assign(new Error(sentence), { code: 'wrong_setting' })
 }
 
 export default fp(masterKey, { name: 'master-key', dependencies: ['config', 'database'] })

@@ -33,9 +33,9 @@ export interface SigningKeys {
   revoke: (kid: string, actor?: Actor) => Promise<boolean>
 }
 
-/** The keys that tokens are signed with: made on the first start, kept in the database with their private parts sealed. */
-const signingKeys: FastifyPluginAsync = async (fastify) => {
-  const { audit, config, db, jobs, masterKey, now } = fastify
+/** The keys that tokens are signed with: made by the service, kept in the database with their private parts sealed. */
+const signingKeys: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, { isMaker = true }) => {
+  const { audit, config, db, forgetBefore, jobs, masterKey, now, serviceState } = fastify
   const { jwtAlgorithm, jwtSecret } = config
   const tokenLifetime = config.accessTokenTtlSeconds * 1000
   const rotation = config.keyRotationSeconds * 1000
@@ -76,7 +76,8 @@ const signingKeys: FastifyPluginAsync = async (fastify) => {
   async function rotate (signsFrom = now() + prepublish, actor: Actor = 'service') {
     const key = createKey(signsFrom)
     const last = all().at(-1)
-    await db.signingKeys.add(key, last?.kid, tokenLifetime, audit.entry(actor, (isAdded) => isAdded && last
+    const retiresAt = Math.max(signsFrom + tokenLifetime, await serviceState.tokensExpireBy())
+    await db.signingKeys.add(key, last?.kid, retiresAt, audit.entry(actor, (isAdded) => isAdded && last
       ? { event: 'key_added', target: key.kid, details: { signsFrom: new Date(signsFrom).toISOString() } }
       : undefined))
     return all().at(-1)!.kid // there is one now, whoever added it
@@ -87,7 +88,7 @@ const signingKeys: FastifyPluginAsync = async (fastify) => {
     if (jwtSecret !== undefined || !last) return
     const endsAt = last.signsFrom + rotation
     if (endsAt - prepublish <= now()) await rotate(Math.max(endsAt, now() + prepublish))
-    await db.signingKeys.prune(now())
+    await db.signingKeys.prune(forgetBefore())
   }
 
   function revoke (kid: string, actor: Actor = 'service') {
@@ -100,12 +101,13 @@ const signingKeys: FastifyPluginAsync = async (fastify) => {
     return jwks
   }
 
-  if (jwtSecret === undefined && all().at(-1)?.algorithm !== jwtAlgorithm) await rotate(now())
+  if (isMaker && jwtSecret === undefined && all().at(-1)?.algorithm !== jwtAlgorithm) await rotate(now())
+  if (isMaker && all().some(({ signsFrom }) => signsFrom > now())) await db.signingKeys.postponeRetirement(tokenLifetime, now())
   jobs.every(ROTATE_INTERVAL_MILLISECONDS, 'rotate-signing-keys', rotateWhenDue)
   fastify.decorate('signingKeys', { all, current: () => signingAt(now(), all()), jwks: publicKeys, rotate, rotateWhenDue, revoke })
 }
 
-/** The key that signs at a time; the first, if the clock was set back to before it. There is always one. */
+/** The key that signs at a time; the first, if the clock was set back to before it. There is one as soon as the service has started. */
 function signingAt<Key extends { signsFrom: number }> (time: number, keys: readonly Key[]): Key {
   return keys.findLast(({ signsFrom }) => signsFrom <= time) ?? keys[0]!
 }
@@ -121,4 +123,7 @@ function areSame (stored: StoredKey[], keys: SigningKey[]): boolean {
   })
 }
 
-export default fp(signingKeys, { name: 'signing-keys', dependencies: ['audit', 'clock', 'config', 'database', 'jobs', 'master-key'] })
+export default fp(signingKeys, {
+  name: 'signing-keys',
+  dependencies: ['audit', 'clock', 'config', 'database', 'forgetting', 'jobs', 'master-key', 'service-state']
+})

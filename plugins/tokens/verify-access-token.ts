@@ -7,6 +7,9 @@ import type { VerifiedToken } from './token-cache.ts'
 
 const CLOCK_SKEW_SECONDS = 60
 
+/** A token is good though the clock was set back so far since it was issued. It expires when it says all the same. */
+const MOST_SET_BACK_SECONDS = 600
+
 /** The rule that refuses an access token. For operators: callers see only the code. */
 export type RefusalReason =
   | SignatureFault | 'wrong_issuer' | 'wrong_audience' | 'not_yet_valid' | 'expired'
@@ -16,7 +19,11 @@ export type RefusalReason =
 export interface Refusal { reason: RefusalReason, claims?: AccessTokenClaims }
 
 /** Builds `accessTokens.verify`: cache or signature, type, issuer, audience, claims, expiry, blocklist. */
-export function createVerify (fastify: FastifyInstance, extraClaims: ReadonlyMap<string, ExtraClaim>) {
+export function createVerify (
+  fastify: FastifyInstance,
+  extraClaims: ReadonlyMap<string, ExtraClaim>,
+  onFirstUse: (claims: AccessTokenClaims) => void
+) {
   const { blocklist, config: { audience, issuer, sessionMaxAgeSeconds }, now, problem, refreshTokens, signatures } = fastify
   const { open } = signatures(ACCESS_TOKEN_TYPE)
   const cache = createTokenCache()
@@ -42,11 +49,10 @@ export function createVerify (fastify: FastifyInstance, extraClaims: ReadonlyMap
     return areComplete(claims) && isCanonical(claims, token) && [...extraClaims].every(([name, { isValid }]) => isValid(claims[name]))
   }
 
-  /** A token was issued by now, as far as clocks agree, and for no longer than the longest session. */
+  /** A token was issued by us, for us, and for no longer than the longest session. */
   function faultOf ({ iss, aud, iat, exp }: AccessTokenClaims): RefusalReason | undefined {
     if (iss !== issuer) return 'wrong_issuer'
     if (aud !== audience) return 'wrong_audience'
-    if (iat > now() / 1000 + CLOCK_SKEW_SECONDS) return 'not_yet_valid'
     if (exp - iat > sessionMaxAgeSeconds + CLOCK_SKEW_SECONDS) return 'not_as_issued'
   }
 
@@ -54,13 +60,16 @@ export function createVerify (fastify: FastifyInstance, extraClaims: ReadonlyMap
     const verified = await checkSignature(token)
     const claims = checkStillGood(verified)
     cache.set(token, verified)
+    onFirstUse(claims)
     return claims
   }
 
   /** Checks what may have changed since the signature was checked. */
   function checkStillGood (verified: VerifiedToken): AccessTokenClaims {
     const { claims, kid, unrevokedAt } = verified
-    if (claims.exp * 1000 <= now()) throw refuse('token_expired', { reason: 'expired', claims })
+    const time = now() / 1000
+    if (claims.exp <= time) throw refuse('token_expired', { reason: 'expired', claims })
+    if (claims.iat > time + MOST_SET_BACK_SECONDS) throw refuse('invalid_token', { reason: 'not_yet_valid', claims })
     const revision = blocklist.revision()
     if (unrevokedAt === revision) return claims
     const reason = revocationOf(claims, kid)

@@ -13,7 +13,9 @@ const Jwk = Type.Object({
   y: Type.Optional(Type.String()),
   n: Type.Optional(Type.String()),
   e: Type.Optional(Type.String())
-}, { description: 'A JSON Web Key (RFC 7517), public members only' })
+}, { title: 'Jwk', description: 'A JSON Web Key (RFC 7517), public members only' })
+
+const JwkSet = Type.Object({ keys: Type.Array(Jwk) }, { title: 'JwkSet', description: 'The public keys' })
 
 const jwks: FastifyPluginAsyncTypebox = async (fastify) => {
   const { config: { keyPrepublishSeconds }, notModified, signingKeys } = fastify
@@ -21,9 +23,10 @@ const jwks: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/jwks.json', {
     schema: {
+      operationId: 'getPublicKeys',
       summary: 'Get the public keys that verify access tokens (RFC 7517)',
       tags: ['service'],
-      response: { 200: Type.Object({ keys: Type.Array(Jwk) }), 304: Type.Null({ description: 'Not modified' }) }
+      response: { 200: JwkSet, 304: Type.Null({ description: 'Not modified' }) }
     },
     config: { open: 'public keys are for everybody' }
   }, async (_request, reply) => {

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const Metadata = Type.Object({
   issuer: Type.String({ examples: ['https://auth.example.com'] }),
@@ -12,22 +13,29 @@ const Metadata = Type.Object({
   response_types_supported: Type.Array(Type.String()),
   grant_types_supported: Type.Array(Type.String()),
   service_documentation: Type.Optional(Type.String())
-}, { additionalProperties: true })
+}, { additionalProperties: true, title: 'Metadata', description: 'The metadata' })
 
 const metadata: FastifyPluginAsyncTypebox = async (fastify) => {
   const { metadata } = fastify
+  const { pathname } = new URL(metadata.document().issuer)
 
-  for (const [url, summary] of [
-    ['/oauth-authorization-server', 'Get the metadata: the address of every endpoint (RFC 8414)'],
-    ['/openid-configuration', 'Get the same metadata, for clients that look here (Postern is no OpenID provider)']
+  async function sendMetadata (_request: FastifyRequest, reply: FastifyReply) {
+    reply.header('cache-control', 'public, max-age=300')
+    return metadata.document()
+  }
+
+  for (const [url, operationId, summary] of [
+    ['/oauth-authorization-server', 'getMetadata', 'Get the metadata: the address of every endpoint (RFC 8414)'],
+    ['/openid-configuration', 'getOpenidConfiguration', 'Get the same metadata, for clients that look here (Postern is no OpenID provider)']
   ] as const) {
     fastify.get(url, {
-      schema: { summary, tags: ['service'], response: { 200: Metadata } },
+      schema: { operationId, summary, tags: ['service'], response: { 200: Metadata } },
       config: { open: 'addresses are for everybody' }
-    }, async (_request, reply) => {
-      reply.header('cache-control', 'public, max-age=300')
-      return metadata.document()
-    })
+    }, sendMetadata)
+    if (pathname === '/') continue
+    // Where RFC 8414, section 3.1, looks for the metadata of an issuer with a path.
+    const schema = { hide: true, response: { 200: Metadata } }
+    fastify.get(url + pathname, { schema, config: { open: 'addresses are for everybody' } }, sendMetadata)
   }
 }
 

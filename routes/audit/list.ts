@@ -6,6 +6,7 @@ const list: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('', {
     schema: {
+      operationId: 'listAuditEvents',
       summary: 'List audit events, the newest first',
       tags: ['audit'],
       querystring: AuditQuery,

@@ -14,7 +14,7 @@ const RequestId = Type.String({
 const Actor = Type.Object({
   kind: Type.Enum(['anonymous', 'user', 'client', 'cli', 'service']),
   id: Nullable(Type.String())
-}, { description: 'Who did it' })
+}, { title: 'AuditActor', description: 'Who did it' })
 
 export const AuditQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
@@ -39,14 +39,14 @@ export const AuditEvent = Type.Object({
   request_id: Nullable(Type.String()),
   details: Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()]),
   hash: Type.String({ description: 'SHA-256 of this event and the hash before it, in hexadecimal' })
-})
+}, { title: 'AuditEvent', description: 'An event of the audit log' })
 
 export const AuditPage = Type.Object({
   events: Type.Array(AuditEvent),
   next_cursor: Type.Union([Type.String(), Type.Null()], {
     description: 'A page may hold fewer than `limit` events, or none, and yet have a next one'
   })
-})
+}, { title: 'AuditPage', description: 'A page of events' })
 
 /** An event as administrators see it, and as it is exported. */
 export function toAuditEvent ({ at, actorKind, actorId, userAgent, requestId, hash, ...row }: AuditRow): Static<typeof AuditEvent> {

@@ -6,6 +6,7 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/login', {
     schema: {
+      operationId: 'login',
       summary: 'Sign in with a name and a password',
       tags: ['auth'],
       body: Credentials,

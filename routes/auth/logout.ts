@@ -6,6 +6,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/logout', {
     schema: {
+      operationId: 'logout',
       summary: 'Log out: revoke this session\'s tokens',
       tags: ['auth'],
       body: RefreshTokenBody,
@@ -13,12 +14,13 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { tokens: ['access', 'refresh'] }
   }, async (request, reply) => {
-    await sessions.logOut(bearerToken(request) ?? request.body?.refresh_token, request)
+    await sessions.logOut(request.body?.refresh_token ?? bearerToken(request), request)
     reply.code(204)
   })
 
   fastify.post('/logout/all', {
     schema: {
+      operationId: 'logoutEverywhere',
       summary: 'Log out everywhere: revoke the tokens of all your sessions',
       tags: ['auth'],
       response: { 204: NoContent }

@@ -6,6 +6,7 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/me', {
     schema: {
+      operationId: 'getMyAccount',
       summary: 'Get your account',
       tags: ['account'],
       response: { 200: User }
@@ -15,17 +16,19 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.patch('/me', {
     schema: {
-      summary: 'Change your names',
+      operationId: 'updateMyAccount',
+      summary: 'Change your names (a name that you sign in with needs the password)',
       tags: ['account'],
       body: AccountChange,
       response: { 200: User }
     },
-    config: { limitByAddress: true, refusals: ['username_taken', 'email_taken'] },
+    config: { limitByAddress: true, refusals: ['wrong_password', 'username_taken', 'email_taken', 'busy'] },
     onRequest: authenticate
   }, async (request) => toUser(await ownAccount.rename(request.body, request)))
 
   fastify.delete('/me', {
     schema: {
+      operationId: 'deleteMyAccount',
       summary: 'Delete your account',
       tags: ['account'],
       body: AccountDeletion,

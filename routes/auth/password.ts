@@ -1,4 +1,4 @@
-import { NoContent, PasswordChange } from './schemas.ts'
+import { PasswordChange, Tokens } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const password: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -6,17 +6,17 @@ const password: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/password', {
     schema: {
-      summary: 'Change your password and end all your other sessions',
+      operationId: 'changeMyPassword',
+      summary: 'Change your password: end every session and start a new one',
       tags: ['account'],
       body: PasswordChange,
-      response: { 204: NoContent }
+      response: { 200: Tokens }
     },
     config: { limitByAddress: true, refusals: ['wrong_password', 'weak_password', 'busy'] },
     onRequest: authenticate
-  }, async (request, reply) => {
+  }, async (request) => {
     const { current_password: current, new_password: next } = request.body
-    await ownAccount.changePassword(current, next, request)
-    reply.code(204)
+    return ownAccount.changePassword(current, next, request)
   })
 }
 

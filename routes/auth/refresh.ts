@@ -6,6 +6,7 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/refresh', {
     schema: {
+      operationId: 'refreshTokens',
       summary: 'Refresh: trade a refresh token for a new pair of tokens',
       description: 'A refresh token is good for one use. For a few seconds a second use gives the same new tokens again, ' +
         'because clients lose races and answers. After that it ends the session.',
@@ -15,7 +16,7 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { tokens: ['refresh'], refusals: ['rate_limited'] }
   }, async (request) => {
-    const token = bearerToken(request) ?? request.body?.refresh_token
+    const token = request.body?.refresh_token ?? bearerToken(request)
     if (token === undefined) throw problem('missing_token')
 
     return sessions.refresh(token, request)

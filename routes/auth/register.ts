@@ -6,6 +6,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/register', {
     schema: {
+      operationId: 'register',
       summary: 'Register an account and sign in to it',
       tags: ['auth'],
       body: Registration,

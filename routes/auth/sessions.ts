@@ -6,6 +6,7 @@ const sessionsRoute: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/sessions', {
     schema: {
+      operationId: 'listMySessions',
       summary: 'List your live sessions, the last used first',
       tags: ['account'],
       response: { 200: Sessions }
@@ -18,6 +19,7 @@ const sessionsRoute: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.delete('/sessions/:id', {
     schema: {
+      operationId: 'endMySession',
       summary: 'End one of your sessions',
       tags: ['account'],
       params: SessionParams,

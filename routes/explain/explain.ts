@@ -8,6 +8,7 @@ const explainRoute: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/explain', {
     schema: {
+      operationId: 'explainToken',
       summary: 'Explain why a token is refused, and what made it so',
       description: 'The token is neither kept nor logged, and explaining it does not use it up.',
       tags: ['audit'],

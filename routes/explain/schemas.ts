@@ -12,7 +12,7 @@ export const ExplainRequest = Type.Object({
     examples: ['eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIs…']
   }),
   roles: Type.Optional(Type.Array(Role, { maxItems: 16, description: 'Roles that an access token should have' }))
-}, { additionalProperties: false })
+}, { additionalProperties: false, title: 'ExplainRequest' })
 
 const REASONS = [
   'good', 'missing_role', 'expired', 'not_yet_valid', 'already_used', 'session_over', 'token_revoked',
@@ -32,7 +32,7 @@ export const Explanation = Type.Object({
   session: Type.Optional(Type.String()),
   token_id: Type.Optional(Type.String()),
   cause: Type.Optional(AuditEvent)
-})
+}, { title: 'Explanation', description: 'The rule that refuses the token, and the event that made it so' })
 
 /** An explanation as administrators see it. */
 export function toExplanation ({ reason, explanation, subject, session, tokenId, cause }: ExplanationFields): Static<typeof Explanation> {

@@ -4,35 +4,52 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, RouteOptions, onRequestHookHandler } from 'fastify'
 import type { Static } from 'typebox'
 
+/** The log shows no more of an unknown parameter: it may be a client's, and may hold a secret. */
+const LONGEST_NAME = 20
+
 /** Stands for "none": some gateways mishandle an empty header. No id and no role is a dash. */
 const NONE = '-'
 const NOBODY = toHeaders({ sub: NONE, sid: NONE, roles: [], jti: NONE })
 
 const REFUSALS = new Set([
   'missing_token', 'invalid_token', 'token_expired', 'token_revoked', 'wrong_token_type',
-  'forbidden', 'overloaded', 'shutting_down'
+  'forbidden', 'not_verified', 'bad_request', 'overloaded', 'shutting_down'
 ])
 
 const RequiredRoles = Type.Union([Type.String({ examples: ['admin'] }), Type.Array(Type.String())], {
   description: 'A role that the token must have; repeat it to demand several'
 })
 
-const VerifyQuery = Type.Object({ role: Type.Optional(RequiredRoles) })
+/** Every parameter of /verify, and `answer` decides by it. Any other is refused: a misspelt demand must let nobody in. */
+const VerifyQuery = Type.Object({ role: Type.Optional(RequiredRoles) }, { additionalProperties: false })
+const PARAMETERS = new Set(Object.keys(VerifyQuery.properties))
 
 const Verified = Type.Null({
-  description: 'The request may pass. Send its service the headers `X-Auth-Subject`, `X-Auth-Session`, ' +
-    '`X-Auth-Roles` (`-` for none) and `X-Auth-Token-Id` of this answer.'
+  description: 'The request may pass. Send its service the headers `X-Auth-…` of this answer.',
+  headers: {
+    'X-Auth-Subject': { type: 'string', description: 'The id of the account' },
+    'X-Auth-Session': { type: 'string', description: 'The id of the session' },
+    'X-Auth-Roles': { type: 'string', description: 'The roles, separated by commas; `-` for none' },
+    'X-Auth-Token-Id': { type: 'string', description: 'The id of the access token' }
+  }
 })
 
 export const prefixOverride = ''
 
 /**
  * Answers for the request that a gateway describes, whatever its method and body. Hooks answer before a body is read, with
- * 200, 401, 403 or 503 and nothing else. app.ts cuts off what follows /verify/ in the address before routing.
+ * 200, 401, 403 or 503 and nothing else. The gateway plugin cuts off a path below /verify/ before routing, never the query.
  */
 const verify: FastifyPluginAsyncTypebox = async (fastify) => {
   const { authenticate, isAllowedPreflight, problem, securityHeaders } = fastify
   const headersByUser = new WeakMap<object, Record<string, string>>()
+
+  const refuseUnknownParameters: onRequestHookHandler = ({ query, log }, _reply, done) => {
+    const unknown = Object.keys(query as object).find((name) => !PARAMETERS.has(name))
+    if (unknown === undefined) return done()
+    log.warn({ parameter: unknown.slice(0, LONGEST_NAME) }, '/verify does not know this parameter: correct the gateway\'s configuration')
+    done(problem('not_verified'))
+  }
 
   const allowPreflight: onRequestHookHandler = (request, reply, done) => {
     if (isAllowedPreflight(request)) reply.headers(NOBODY).send()
@@ -42,7 +59,7 @@ const verify: FastifyPluginAsyncTypebox = async (fastify) => {
   const answer: onRequestHookHandler = ({ user, query }, reply, done) => {
     // As it was parsed: the schema is for the document, and would be checked too late.
     const { role } = query as Static<typeof VerifyQuery>
-    if (role !== undefined && ![role].flat().every((role) => user.roles.includes(role))) return done(problem('forbidden'))
+    if (role !== undefined && ![role].flat().every((role) => role !== '' && user.roles.includes(role))) return done(problem('forbidden'))
 
     let headers = headersByUser.get(user)
     if (!headers) headersByUser.set(user, headers = toHeaders(user))
@@ -52,7 +69,7 @@ const verify: FastifyPluginAsyncTypebox = async (fastify) => {
   const route = {
     url: '/verify',
     config: { browserHeaders: false as const, cors: false as const }, // an OPTIONS is verified, too
-    onRequest: [allowPreflight, authenticate, answer],
+    onRequest: [refuseUnknownParameters, allowPreflight, authenticate, answer],
     handler: answer as never, // never reached: the hook of that name has answered
     errorHandler (error, request, reply) {
       const isRefusal = REFUSALS.has((error as FastifyError).code)
@@ -66,8 +83,9 @@ const verify: FastifyPluginAsyncTypebox = async (fastify) => {
     method: 'GET',
     exposeHeadRoute: false,
     schema: {
+      operationId: 'verifyRequest',
       summary: 'Verify a token for a gateway (forward authentication)',
-      tags: ['service'],
+      tags: ['gateway'],
       querystring: VerifyQuery,
       response: { 200: Verified }
     },

@@ -2,16 +2,18 @@ import { Introspection, TokenRequest } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const introspect: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { apiClients, authenticateClient } = fastify
+  const { addOAuthError, apiClients, authenticateClient } = fastify
 
   fastify.post('/introspect', {
     schema: {
+      operationId: 'introspectToken',
       summary: 'Introspect a token of either kind (RFC 7662)',
       tags: ['gateway'],
       body: TokenRequest,
       response: { 200: Introspection }
     },
-    onRequest: authenticateClient
+    preValidation: authenticateClient, // when the body has come: the client may be deleted meanwhile
+    preSerialization: addOAuthError
   }, ({ body: { token } }) => apiClients.introspect(token))
 }
 

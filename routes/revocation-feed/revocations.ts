@@ -7,15 +7,17 @@ const RevocationsQuery = Type.Object({
   since: Type.Optional({ ...Cursor, description: 'The `cursor` of the answer before; 0 for all that have not expired' })
 }, { additionalProperties: false })
 
+const Revocation = Type.Object({
+  kind: Type.Enum(['jti', 'sid', 'kid'], { description: 'The kind of id: of an access token, a session or a signing key' }),
+  id: Type.String(),
+  until: Type.String({ format: 'date-time', description: 'From then on it has expired anyway' })
+}, { title: 'Revocation' })
+
 const Revocations = Type.Object({
-  revocations: Type.Array(Type.Object({
-    kind: Type.Enum(['jti', 'sid', 'kid'], { description: 'The kind of id: of an access token, a session or a signing key' }),
-    id: Type.String(),
-    until: Type.String({ format: 'date-time', description: 'From then on it has expired anyway' })
-  })),
+  revocations: Type.Array(Revocation),
   cursor: { ...Cursor, description: 'The `since` of the next page' },
   more: Type.Boolean({ description: 'True when there is another page' })
-})
+}, { title: 'Revocations' })
 
 const RevocationEvents = Type.String({
   description: 'Events named `revoked`, whose data is one of `revocations`',
@@ -30,7 +32,8 @@ const revocations: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.get('/revocations', {
     exposeHeadRoute: false, // a HEAD request would follow for nobody
     schema: {
-      summary: 'Follow revocations: server-sent events, or with `since` a page of JSON',
+      operationId: 'followRevocations',
+      summary: 'Follow revocations: server-sent events, or with "since" a page of JSON',
       description: 'The id of an event is its cursor: a client that comes back with `Last-Event-ID` misses nothing. ' +
         'With `Accept: text/event-stream` and `since`, events are sent too.',
       tags: ['gateway'],
@@ -46,11 +49,11 @@ const revocations: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     },
     onRequest: authenticateClient
-  }, async ({ query: { since }, headers }, reply) => {
+  }, async ({ apiClient, headers, query: { since } }, reply) => {
     if (since === undefined || headers.accept?.includes('text/event-stream')) {
       const from = Number(/^\d{1,15}$/.exec(String(headers['last-event-id'] ?? since ?? 0))?.[0] ?? 0)
       reply.type('text/event-stream').header('x-accel-buffering', 'no')
-      return reply.send(revocationFeed.follow(from) as never) // a stream is not what the schema describes
+      return reply.send(revocationFeed.follow(from, apiClient!) as never) // the hook has set it; a stream is not what the schema describes
     }
 
     const { revocations, isFull } = revocationFeed.page(Number(since))

@@ -3,7 +3,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const StatusListParams = Type.Object({ list: Type.String({ pattern: '^[\\w-]{12}$', examples: ['Zk3vR0aTqW4m'] }) })
 
-const StatusLists = Type.Object({ status_lists: Type.Array(Type.String({ examples: ['https://auth.example.com/status/Zk3vR0aTqW4m'] })) })
+const StatusLists = Type.Object({
+  status_lists: Type.Array(Type.String({ examples: ['https://auth.example.com/status/Zk3vR0aTqW4m'] }))
+}, { title: 'StatusLists', description: 'The addresses of the lists' })
 
 export const prefixOverride = ''
 
@@ -12,6 +14,7 @@ const status: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/status', {
     schema: {
+      operationId: 'listStatusLists',
       summary: 'List the addresses of all status lists',
       description: 'draft-ietf-oauth-status-list-21, section 9.3',
       tags: ['gateway'],
@@ -22,6 +25,7 @@ const status: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/status/:list', {
     schema: {
+      operationId: 'getStatusList',
       summary: 'Get a status list: a signed list with a bit for every access token, 1 for a revoked one',
       description: 'draft-ietf-oauth-status-list-21, section 5.1. The bits are compressed in the token.',
       tags: ['gateway'],

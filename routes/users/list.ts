@@ -6,6 +6,7 @@ const list: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('', {
     schema: {
+      operationId: 'listUsers',
       summary: 'List accounts, the oldest first',
       tags: ['users'],
       querystring: UsersQuery,

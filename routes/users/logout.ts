@@ -6,6 +6,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/:id/logout', {
     schema: {
+      operationId: 'endUserSessions',
       summary: 'End all sessions of an account',
       tags: ['users'],
       params: UserParams,

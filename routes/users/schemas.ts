@@ -11,7 +11,7 @@ export const UserChange = Type.Object({
   username: Type.Optional(Username),
   email: Type.Optional(Email),
   name: Type.Optional(Type.Union([DisplayName, Type.Null()]))
-}, { additionalProperties: false, minProperties: 1 })
+}, { additionalProperties: false, minProperties: 1, title: 'UserChange', examples: [{ roles: ['editor'] }] })
 
 export const UsersQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
@@ -22,7 +22,7 @@ export const UsersQuery = Type.Object({
 export const UsersPage = Type.Object({
   users: Type.Array(User),
   next_cursor: Type.Union([Type.String(), Type.Null()])
-})
+}, { title: 'UsersPage', description: 'A page of accounts' })
 
 /** The cursor of the page after this user: `createdAt` in 6 bytes, and the id in 16. */
 export function cursorAfter ({ createdAt, id }: { createdAt: number, id: string }): string {

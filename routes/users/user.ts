@@ -7,6 +7,7 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/:id', {
     schema: {
+      operationId: 'getUser',
       summary: 'Get an account',
       tags: ['users'],
       params: UserParams,
@@ -18,6 +19,7 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.patch('/:id', {
     schema: {
+      operationId: 'updateUser',
       summary: 'Change an account (changing roles or disabling it ends its sessions)',
       tags: ['users'],
       params: UserParams,
@@ -30,6 +32,7 @@ const user: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.delete('/:id', {
     schema: {
+      operationId: 'deleteUser',
       summary: 'Delete an account',
       tags: ['users'],
       params: UserParams,

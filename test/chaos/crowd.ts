@@ -9,8 +9,8 @@ export function createCrowd (address: string) {
   const counts = new Map<string, number>()
   const members: Array<Awaited<ReturnType<typeof enter>>> = []
 
-  async function enter (text: string, reads: boolean) {
-    const socket = connect(Number(port), hostname).on('error', () => {}) // it is there to be cut off
+  async function enter (text: string, reads: boolean, localAddress?: string) {
+    const socket = connect({ port: Number(port), host: hostname, localAddress }).on('error', () => {}) // it is there to be cut off
     const closed = new Promise<void>((resolve) => { socket.once('close', () => resolve()) })
     let heard: (text: string) => void = () => {}
     if (reads) {
@@ -46,11 +46,11 @@ export function createCrowd (address: string) {
   }
 
   return {
-    /** Opens connections, each of which sends this at once. */
-    async come (count: number, text = '', { reads = true } = {}) {
+    /** Opens connections, from an address of this machine, each of which sends this at once. */
+    async come (count: number, text = '', { reads = true, from }: { reads?: boolean, from?: string } = {}) {
       const come: typeof members = []
       while (come.length < count) {
-        const group = Array.from({ length: Math.min(AT_A_TIME, count - come.length) }, () => enter(text, reads))
+        const group = Array.from({ length: Math.min(AT_A_TIME, count - come.length) }, () => enter(text, reads, from))
         come.push(...await Promise.all(group))
       }
       members.push(...come)

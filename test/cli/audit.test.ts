@@ -4,7 +4,7 @@ import { PASSWORD, assertList, build, claimsOf, databaseUrl, signIn, signUp } fr
 import { cli } from '../processes.ts'
 import type { Test } from 'tap'
 
-const env = { DATABASE_URL: databaseUrl(t as Test), ISSUER: 'https://auth.example.com' }
+const env = { DATABASE_URL: databaseUrl(t as Test), ISSUER: 'https://auth.example.com', TRUST_PROXY: '127.0.0.1' }
 const server = await build(t, { env })
 
 /** Runs a command on the database of the running service; gives the lines that it prints, or throws the error that it prints. */
@@ -45,7 +45,7 @@ t.test('audit', async (t) => {
   t.test('list prints events, the newest first', async (t) => {
     const [newest = '', ...others] = await linesOf('audit list --user grace@example.com')
 
-    t.match(newest.split('\t'), [/^\d+$/, /^20\S+Z$/, 'signed_in', 'done', `user ${id}`, id, /^\S{22}$/, '-', '127.0.0.1', /^\S{36}$/])
+    t.match(newest.split('\t'), [/^\d+$/, /^20\S+Z$/, 'signed_in', 'done', `user ${id}`, id, /^\S{22}$/, '-', '127.0.0.1', /^\S{36}$/, '-'])
     t.same(others.map((line) => line.split('\t')[2]), ['signed_in', 'signed_in', 'registered'])
   })
 
@@ -54,7 +54,18 @@ t.test('audit', async (t) => {
 
     t.equal(await count(`--user ${id} --event signed_in --since 1h`), 3)
     t.equal(await count('--event signed_in --limit 2'), 2)
-    t.equal(await count('--user nobody --since 2026-01-01'), 0)
+    t.equal(await count(`--user ${id} --event signed_in --since 2100-01-01`), 0)
+  })
+
+  t.test('list shows what changed, and finds the events of a deleted account by its id', async (t) => {
+    await linesOf('users create --username bea', PASSWORD)
+    const { id } = (await server.accounts.findByLogin('bea'))! // she was just made
+    await linesOf('users roles bea editor')
+    await linesOf('users delete bea')
+
+    const lines = await linesOf(`audit list --user ${id}`)
+
+    t.match(lines.map((line) => line.split('\t').at(-1)), ['-', '{"fields":["roles"],"roles":["editor"],"endsSessions":true}', '{"roles":[]}'])
   })
 
   t.test('list prints more than a page', async (t) => {
@@ -67,6 +78,8 @@ t.test('audit', async (t) => {
 
   t.test('list says which option is wrong', async (t) => {
     await t.rejects(linesOf('audit list --limit 0'), { message: 'The limit should be a number from 1, not "0".' })
+    await t.rejects(linesOf('audit list --event bogus'), { message: /^There is no event "bogus"\. These are all: account_changed, .+, signed_in\.$/ })
+    await t.rejects(linesOf('audit list --user nobody'), { message: 'There is no account "nobody", and the log has no event of a deleted one with this id.' })
     await t.rejects(linesOf('audit list --since once'), { message: 'The time should be a date or a duration such as 24h, not "once".' })
   })
 
@@ -110,7 +123,7 @@ t.test('why', async (t) => {
     const lines = await linesOf('why request-7')
 
     t.equal(lines.length, 1)
-    t.match(lines[0], /\tlogged_out\t.*\trequest-7$/)
+    t.match(lines[0], /\tlogged_out\t.*\trequest-7\t-$/)
     await t.rejects(linesOf('why request-8'), { message: /^The audit log has no event of request "request-8": / })
   })
 })

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Client from 'better-sqlite3'
 import t from 'tap'
@@ -21,6 +21,9 @@ t.test('doctor', async (t) => {
   const server = await build(t, { env: { ...TEST_ENVIRONMENT, DATABASE_URL: `file:${join(root, 'data', 'postern.db')}` }, now: clock.now })
   await signUp(server)
   await server.close()
+  const recorded = new Client(join(root, 'data', 'postern.db'))
+  recorded.exec('delete from service_state') // the settings of the tests
+  recorded.close()
   let count = 0
 
   /** A copy of that installation, and the findings about it that are not ok. */
@@ -92,6 +95,30 @@ t.test('doctor', async (t) => {
     t.same(await complaints({ ARGON2_MEMORY_KIB: '7168', ARGON2_TIME_COST: '5' }), [], 'which OWASP holds to be equal')
   })
 
+  t.test('warns of a gateway that TRUST_PROXY does not name', async (t) => {
+    const { change, complaints } = prepare()
+
+    assertComplaint(t, await complaints({ HOST: '', TRUST_PROXY: '' }), 'warn', 'settings', /^ISSUER is an https address, which only a gateway can serve, and TRUST_PROXY is not set: /)
+    change("insert into service_state values ('UNTRUSTED_GATEWAY', '10.0.0.7', 1)")
+    assertComplaint(t, await complaints({ HOST: '', TRUST_PROXY: '' }), 'warn', 'settings', /^Requests from 10\.0\.0\.7 brought X-Forwarded-For, and TRUST_PROXY is not set: /)
+    t.same(await complaints(), [])
+  })
+
+  t.test('goes by the settings of the service, and warns of those that differ', async (t) => {
+    const { change, complaints } = prepare()
+    change("insert into service_state values ('ISSUER', 'http://127.0.0.1:3000', 1), ('HOST', '127.0.0.1', 1), ('TRUST_PROXY', '', 1), ('JWT_ALGORITHM', 'ES256', 1)")
+
+    t.match((await complaints({ HOST: '127.0.0.1' })).map(({ sentence }) => sentence), [
+      'ISSUER is "https://auth.example.com" here, but "http://127.0.0.1:3000" in the service, which counts.',
+      'TRUST_PROXY is "10.0.0.0/8" here, but not set in the service, which counts.',
+      /^ISSUER is http:\/\/127\.0\.0\.1:3000, an address of this machine\. Set it to /
+    ])
+  })
+
+  t.test('names what is misspelt in .env', async (t) => {
+    assertComplaint(t, await prepare().complaints({}, { namesInEnvFile: ['METRICS_PROT', 'PORT'] }), 'warn', 'settings', /^METRICS_PROT in \.env is no setting of Postern, and is ignored\. Do you mean METRICS_PORT\?$/)
+  })
+
   t.test('warns of a database in memory', async (t) => {
     assertComplaint(t, await prepare().complaints({ DATABASE_URL: 'file::memory:' }), 'warn', 'database', /forgets everything/)
   })
@@ -110,6 +137,13 @@ t.test('doctor', async (t) => {
     chmodSync(folder, 0o700)
     chmodSync(file, 0o640)
     assertComplaint(t, await complaints(), 'fail', 'permissions', /postern\.db\. Run: chmod 600/)
+  })
+
+  t.test('accepts an empty database, which the first start fills', async (t) => {
+    const { file, complaints } = prepare()
+    writeFileSync(file, '')
+
+    t.same(await complaints(), [])
   })
 
   t.test('finds a damaged database', async (t) => {
@@ -138,6 +172,8 @@ t.test('doctor', async (t) => {
     assertComplaint(t, await complaints({ MASTER_KEY: Buffer.alloc(32).toString('base64') }), 'fail', 'keys', /does not decrypt the signing keys/)
     writeFileSync(keyFile, PASSWORD)
     assertComplaint(t, await complaints(), 'fail', 'keys', /does not decrypt the signing keys/)
+    rmSync(keyFile)
+    assertComplaint(t, await complaints(), 'fail', 'keys', /^The master key of the database, the file \S+, is missing\. Restore it, or /)
   })
 
   t.test('finds a clock that is behind', async (t) => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,7 +8,7 @@ import t from 'tap'
 import { connect } from '../../db/connection.ts'
 import { fileOf, openDatabase } from '../../db/index.ts'
 import { toColumns } from '../../plugins/accounts/canonical-names.ts'
-import { build, databaseUrl } from '../helper.ts'
+import { NO_HOLD, build, databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
 const FOLDER = new URL('../../db/migrations/', import.meta.url)
@@ -26,7 +27,7 @@ const rows: Record<string, Record<string, unknown>> = {
 
 /** The statements that bring a new database to the version before migration `end`. */
 function statementsBefore (end: number): string[] {
-  const applied = migrations.slice(0, end).flatMap(({ sql, when }) => [...sql.split('--> statement-breakpoint'), `insert into __drizzle_migrations (hash, created_at) values ('', ${when})`])
+  const applied = migrations.slice(0, end).flatMap(({ sql, when }) => [...sql.split('--> statement-breakpoint'), `insert into __drizzle_migrations (hash, created_at) values ('${hash('sha256', sql)}', ${when})`])
   return ['create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric)', ...applied]
 }
 
@@ -103,7 +104,7 @@ for (let end = 0; end <= migrations.length; end++) {
       const user = { id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }
       const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
-      await t.rejects(users.addSignedIn(user, session), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+      await t.rejects(users.addSignedIn(user, session, NO_HOLD), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
       t.equal(await users.findByUsername('bea'), undefined)
     })
   })
@@ -163,6 +164,20 @@ t.test('A database', async (t) => {
     client.close()
 
     await t.rejects(openDatabase(url), { message: 'The database has 1 rows whose parents are missing.' })
+  })
+
+  t.test('of a later version, or of another program, stops the start with a sentence, and stays as it is', async (t) => {
+    const url = await databaseBefore(t, migrations.length)
+    const change = (sql: string) => { const client = new Client(fileOf(url)); client.exec(sql); client.close() }
+
+    change("insert into __drizzle_migrations (hash, created_at) values ('new', 9000000000000)")
+    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: 'A later version of Postern wrote the database. Install that version.' })
+    change('drop table __drizzle_migrations')
+    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: 'The file of DATABASE_URL is no database of Postern. Name another file.' })
+    change("create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric); insert into __drizzle_migrations (hash, created_at) values ('other', 1)")
+    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: /is no database of Postern/ })
+
+    t.same(read(t, url, 'select hash from __drizzle_migrations'), [{ hash: 'other' }])
   })
 
   for (const [name, content] of [['text', 'Dear diary, '.repeat(1000)], ['noise', 'SQLite format 3\0' + '\x07'.repeat(5000)]] as const) {

@@ -20,33 +20,33 @@ function countsOf (attempt: Attempt) {
 t.test('Sign-in attempts', async (t) => {
   t.test('leave a bucket that a later one closed as it is when they are forgiven', async (t) => {
     const { signInLimits } = await open(t)
-    const [first, second] = [await signInLimits.admit(PAIR, [], 0), await signInLimits.admit(PAIR, [], 0)]
+    const [first, second] = [await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, 0), await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, 0)]
 
     await signInLimits.forgive(countsOf(first))
-    t.match(await signInLimits.admit(PAIR, [], 999), { closed: { key: 'pair', opensAt: 1000 } })
+    t.match(await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, 999), { closed: { key: 'pair', opensAt: 1000 } })
     await signInLimits.forgive(countsOf(second))
-    t.match(await signInLimits.admit(PAIR, [], 999), { counts: [{ key: 'pair' }] })
+    t.match(await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, 999), { counts: [{ key: 'pair' }] })
   })
 
   t.test('are refused by the bucket that stays closed the longest', async (t) => {
     const { signInLimits } = await open(t)
-    for (const time of [0, 0, 1000]) await signInLimits.admit(ACCOUNT, [], time)
-    for (const time of [1000, 1000]) await signInLimits.admit(PAIR, [], time)
+    for (const time of [0, 0, 1000]) await signInLimits.admit({ pair: ACCOUNT, others: [], knownPair: 'known' }, time)
+    for (const time of [1000, 1000]) await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, time)
 
-    t.match(await signInLimits.admit(PAIR, [ACCOUNT], 1500), { closed: { key: 'account', opensAt: 3000 } })
-    t.match(await signInLimits.admit(ACCOUNT, [PAIR], 1500), { closed: { key: 'account', opensAt: 3000 } })
+    t.match(await signInLimits.admit({ pair: PAIR, others: [ACCOUNT], knownPair: 'known' }, 1500), { closed: { key: 'account', opensAt: 3000 } })
+    t.match(await signInLimits.admit({ pair: ACCOUNT, others: [PAIR], knownPair: 'known' }, 1500), { closed: { key: 'account', opensAt: 3000 } })
   })
 
   t.test('are pruned when they count no more, and so is a known pair', async (t) => {
     const { signInLimits } = await open(t)
-    await signInLimits.admit(PAIR, [], 0)
-    await signInLimits.admit(ACCOUNT, [], 1)
-    await signInLimits.forgive([], { key: 'pair', until: 2 * HOUR })
+    await signInLimits.admit({ pair: PAIR, others: [], knownPair: 'known' }, 0)
+    await signInLimits.admit({ pair: ACCOUNT, others: [], knownPair: 'known' }, 1)
+    await signInLimits.forgive([], { key: 'known', until: 2 * HOUR })
     await signInLimits.forgive([], { key: 'another pair', until: HOUR })
 
     t.equal(await signInLimits.prune(HOUR - 1), 0)
     t.equal(await signInLimits.prune(HOUR), 2)
-    t.match(await signInLimits.admit(PAIR, [ACCOUNT], HOUR), { counts: [{ key: 'pair' }] })
+    t.match(await signInLimits.admit({ pair: PAIR, others: [ACCOUNT], knownPair: 'known' }, HOUR), { counts: [{ key: 'pair' }] })
     t.equal(await signInLimits.prune(2 * HOUR + 1), 3)
   })
 })

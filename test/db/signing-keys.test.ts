@@ -16,7 +16,7 @@ const key = (kid: string, signsFrom: number) => ({ kid, signsFrom, algorithm: 'E
 async function prepare (t: Test) {
   const { signingKeys, revocations, close } = await openDatabase('file::memory:')
   t.teardown(close)
-  const add = (kid: string, signsFrom: number, lastKid = signingKeys.list().at(-1)?.kid) => signingKeys.add(key(kid, signsFrom), lastKid, LIFETIME)
+  const add = (kid: string, signsFrom: number, lastKid = signingKeys.list().at(-1)?.kid) => signingKeys.add(key(kid, signsFrom), lastKid, signsFrom + LIFETIME)
   for (const [kid, signsFrom] of [['a', 0], ['b', 100], ['c', 200]] as const) await add(kid, signsFrom)
   return { signingKeys, revocations, add, times: () => signingKeys.list().map(({ kid, signsFrom, retiresAt }) => [kid, signsFrom, retiresAt]) }
 }
@@ -28,12 +28,12 @@ t.test('signingKeys.add', async (t) => {
     t.same(times(), [['a', 0, 115], ['b', 100, 215], ['c', 200, null]])
   })
 
-  t.test('replaces the keys that were to sign later', async (t) => {
+  t.test('takes the place of the keys that were to sign later, which may have signed while the clock was ahead', async (t) => {
     const { times, add } = await prepare(t)
 
     t.equal(await add('d', 50), true)
 
-    t.same(times(), [['a', 0, 65], ['d', 50, null]])
+    t.same(times(), [['a', 0, 65], ['b', 50, 65], ['c', 50, 65], ['d', 50, null]])
   })
 
   t.test('goes after a key that signs from the same moment on', async (t) => {
@@ -51,6 +51,24 @@ t.test('signingKeys.add', async (t) => {
 
     t.same(results, [true, false, false])
     t.same(times().map(([kid]) => kid), ['a', 'b', 'c', 'd'])
+  })
+})
+
+t.test('signingKeys.postponeRetirement', async (t) => {
+  t.test('lets the keys that still sign retire later, when their tokens live longer', async (t) => {
+    const { signingKeys, times } = await prepare(t)
+
+    await signingKeys.postponeRetirement(40, 150)
+
+    t.same(times(), [['a', 0, 115], ['b', 100, 240], ['c', 200, null]])
+  })
+
+  t.test('lets none retire earlier', async (t) => {
+    const { signingKeys, times } = await prepare(t)
+
+    await signingKeys.postponeRetirement(5, 50)
+
+    t.same(times(), [['a', 0, 115], ['b', 100, 215], ['c', 200, null]])
   })
 })
 

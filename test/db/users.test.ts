@@ -1,7 +1,7 @@
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
 import { emailKey, toColumns, usernameKey } from '../../plugins/accounts/canonical-names.ts'
-import { build } from '../helper.ts'
+import { NO_HOLD, build } from '../helper.ts'
 import type { Test } from 'tap'
 import type { Names } from '../../plugins/accounts/canonical-names.ts'
 
@@ -42,7 +42,7 @@ t.test('users.add and users.addSignedIn', async (t) => {
     await session('s', 'a')
     const first = { id: 's', userId: 'b', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
-    await t.rejects(users.addSignedIn({ id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }, first), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+    await t.rejects(users.addSignedIn({ id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }, first, NO_HOLD), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
 
     t.equal(await users.findById('b'), undefined)
   })
@@ -116,8 +116,8 @@ t.test('users.update', async (t) => {
     const { users, user } = await prepare(t)
     const before = await user('a', { username: 'ada', email: 'ada@example.com', name: 'Ada' }, ['editor'])
 
-    t.same(await users.update('a', {}), before)
-    t.same(await users.update('a', { name: null }), { ...before, name: null })
+    t.same(await users.update('a', {}, NO_HOLD), before)
+    t.same(await users.update('a', { name: null }, NO_HOLD), { ...before, name: null })
   })
 
   t.test('ends the sessions when the roles change, and not when they are set to what they were', async (t) => {
@@ -125,9 +125,9 @@ t.test('users.update', async (t) => {
     await user('a', { username: 'ada' }, ['editor'])
     await session('s', 'a')
 
-    await users.update('a', { roles: ['editor'], disabled: false, name: 'Ada' })
+    await users.update('a', { roles: ['editor'], disabled: false, name: 'Ada' }, NO_HOLD)
     t.same(ended(), [])
-    await users.update('a', { roles: ['editor', 'reader'] })
+    await users.update('a', { roles: ['editor', 'reader'] }, NO_HOLD)
 
     t.same(ended(), [['s', 1500]])
   })
@@ -137,14 +137,14 @@ t.test('users.update', async (t) => {
     await user('a', { username: 'ada' }, ['admin'])
     await user('b', { username: 'bea' }, ['admin'])
     await user('c', { username: 'cleo' }, ['administrator'])
-    await users.update('b', { disabled: true })
+    await users.update('b', { disabled: true }, NO_HOLD)
 
-    await t.rejects(users.update('a', { disabled: true }), { code: 'last_admin' })
-    await t.rejects(users.update('a', { roles: ['reader'] }), { code: 'last_admin' })
-    await t.rejects(users.remove('a'), { code: 'last_admin' })
-    t.ok(await users.update('a', { roles: ['admin', 'reader'], name: 'Ada' }))
-    await users.update('b', { disabled: false })
-    t.ok(await users.update('a', { disabled: true }))
+    await t.rejects(users.update('a', { disabled: true }, NO_HOLD), { code: 'last_admin' })
+    await t.rejects(users.update('a', { roles: ['reader'] }, NO_HOLD), { code: 'last_admin' })
+    await t.rejects(users.remove('a', NO_HOLD), { code: 'last_admin' })
+    t.ok(await users.update('a', { roles: ['admin', 'reader'], name: 'Ada' }, NO_HOLD))
+    await users.update('b', { disabled: false }, NO_HOLD)
+    t.ok(await users.update('a', { disabled: true }, NO_HOLD))
   })
 
   t.test('keeps one of two administrators who remove each other at the same moment', async (t) => {
@@ -152,7 +152,7 @@ t.test('users.update', async (t) => {
     await user('a', { username: 'ada' }, ['admin'])
     await user('b', { username: 'bea' }, ['admin'])
 
-    const results = await Promise.allSettled([users.remove('a'), users.update('b', { roles: [] })])
+    const results = await Promise.allSettled([users.remove('a', NO_HOLD), users.update('b', { roles: [] }, NO_HOLD)])
 
     t.match(results, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'last_admin' } }])
   })
@@ -160,35 +160,80 @@ t.test('users.update', async (t) => {
   t.test('changes nothing for an unknown id', async (t) => {
     const { users } = await prepare(t)
 
-    t.equal(await users.update('x', { name: 'X' }), undefined)
-    t.equal(await users.remove('x'), false)
+    t.equal(await users.update('x', { name: 'X' }, NO_HOLD), undefined)
+    t.equal(await users.remove('x', NO_HOLD), false)
   })
 })
 
-t.test('users.changePassword', async (t) => {
-  t.test('ends all sessions but one', async (t) => {
-    const { users, sessions, user, session, ended } = await prepare(t)
-    const ada = await user('a')
-    for (const id of ['s1', 's2', 's3']) await session(id, 'a')
+t.test('users.changePassword and users.setPassword', async (t) => {
+  const started = { generation: 0, createdAt: 1200, lastUsedAt: 1200, expiresAt: 2000, accessExpiresAt: 1500, ip: '', userAgent: null, roles: [] }
 
-    t.equal(await users.changePassword(ada, 'new hash', 's2', 1200), true)
+  t.test('end every session, and the first starts a new one', async (t) => {
+    const { users, sessions, user, session, ended } = await prepare(t)
+    await user('a')
+    for (const id of ['s1', 's2']) await session(id, 'a')
+
+    t.match(await users.changePassword({ id: 'new', userId: 'a', ...started }, 'new hash'), { id: 'new' })
 
     t.match(await users.findById('a'), { passwordHash: 'new hash', passwordChangedAt: 1200 })
-    t.same((await sessions.list('a', 0)).map(({ id }) => id), ['s2'])
-    t.same(ended().sort(), [['s1', 1500], ['s3', 1500]])
+    t.same((await sessions.list('a', 0)).map(({ id }) => id), ['new'])
+    t.same(ended().sort(), [['s1', 1500], ['s2', 1500]])
+    t.equal(await users.setPassword('a', 'newer hash', 1300), true)
+    t.same(await sessions.list('a', 0), [])
+    t.match(await users.findById('a'), { passwordHash: 'newer hash', passwordChangedAt: 1300 })
   })
 
-  t.test('does nothing when the password has changed meanwhile', async (t) => {
-    const { users, user, session, ended } = await prepare(t)
-    const ada = await user('a')
-    await session('s1', 'a')
-    await users.changePassword(ada, 'new hash', 's1', 1200)
+  t.test('do nothing when the account is gone', async (t) => {
+    const { users } = await prepare(t)
 
-    t.equal(await users.changePassword(ada, 'newer hash', '', 1300), false)
-    await users.rehash(ada, 'newer hash')
+    await t.rejects(users.changePassword({ id: 'new', userId: 'a', ...started }, 'new hash'), { code: 'not_found' })
+    t.equal(await users.setPassword('a', 'newer hash', 1300), false)
+  })
+})
 
-    t.match(await users.findById('a'), { passwordHash: 'new hash', passwordChangedAt: 1200 })
-    t.same(ended(), [])
+t.test('A name that was given up', async (t) => {
+  const hold = (now: number) => ({ now, until: now + 100, keyOf: (name: string) => `key of ${name}` })
+  const first = { id: 's', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
+  const row = (id: string, names: Names) => ({ id, passwordHash: '', roles: [], createdAt: 1, ...toColumns(names) })
+
+  t.test('is kept for the account that had it, until its time is over', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'ada', email: 'ada@example.com' })
+    await user('b', { username: 'bea' })
+    await users.rename('a', toColumns({ username: 'countess' }), hold(0))
+
+    await t.rejects(users.rename('b', toColumns({ username: 'ADA' }), hold(99)), { code: 'username_taken' })
+    await t.rejects(users.addSignedIn(row('c', { username: 'ada' }), { ...first, userId: 'c' }, hold(99)), { code: 'username_taken' })
+    t.match(await users.rename('a', toColumns({ username: 'ada' }), hold(99)), { username: 'ada' })
+    await users.rename('a', toColumns({ username: 'countess' }), hold(99))
+    t.match(await users.rename('b', toColumns({ username: 'ada' }), hold(199)), { username: 'ada' })
+    await t.rejects(users.rename('x', {}, hold(0)), { code: 'not_found' })
+  })
+
+  t.test('is kept after a deletion, and by an administrator\'s change, but not from an administrator', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a', { username: 'ada', email: 'ada@example.com' })
+    await user('b', { username: 'bea', email: 'bea@example.com' })
+    await users.remove('a', hold(0))
+    await users.update('b', toColumns({ username: 'beatrice' }), hold(0))
+
+    await t.rejects(users.rename('b', toColumns({ email: 'ada@example.com' }), hold(1)), { code: 'email_taken' })
+    await t.rejects(users.addSignedIn(row('c', { username: 'bea' }), { ...first, userId: 'c' }, hold(1)), { code: 'username_taken' })
+    t.match(await users.update('b', toColumns({ username: 'ada' }), hold(1)), { username: 'ada' })
+    t.match(await user('d', { username: 'bea' }), { username: 'bea' })
+  })
+
+  t.test('is forgotten when its time is over, and when all accounts are deleted', async (t) => {
+    const { users, user } = await prepare(t)
+    await user('a')
+    await users.remove('a', hold(0))
+
+    t.equal(await users.pruneFreedNames(99), 0)
+    t.equal(await users.pruneFreedNames(100), 1)
+    await user('a')
+    await users.remove('a', hold(0))
+    await users.removeAll()
+    t.equal(await users.pruneFreedNames(100), 0)
   })
 })
 

@@ -12,6 +12,7 @@ export interface Operation {
 
 export interface Document {
   paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
 }
 
 /** A request, in which names in braces stand for what is the cast's. */
@@ -96,9 +97,17 @@ function requestTo (path: string, method: string, { parameters = [], requestBody
   })
 }
 
+/** The same, with the component itself in place of each reference to it. */
+function inlined<T> (value: T, schemas: Record<string, Schema>): T {
+  return JSON.parse(JSON.stringify(value), (_, part) => {
+    const [, name] = /^#\/components\/schemas\/(\w+)$/.exec(part?.$ref ?? '') ?? []
+    return name === undefined ? part : inlined(schemas[name], schemas)
+  })
+}
+
 /** Any request that the document knows, or nearly, and some that it does not. */
-export function anyRequest ({ paths }: Document): Arbitrary<Generated> {
-  const documented = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => requestTo(path, method, operation)))
+export function anyRequest ({ paths, components: { schemas } }: Document): Arbitrary<Generated> {
+  const documented = Object.entries(inlined(paths, schemas)).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => requestTo(path, method, operation)))
   const elsewhere = fc.tuple(fc.constantFrom('/', '/auth/', '/users/x/', '/verify/'), hostileText).map(([start, text]) => ({
     path: start === '/verify/' ? '/verify' : '', // it answers for whatever follows
     method: 'GET',

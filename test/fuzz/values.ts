@@ -37,7 +37,7 @@ const KNOWN: Record<string, string[]> = {
 
 /** What has broken one parser, database, log or page or another. */
 export const hostileText = fc.oneof(
-  fc.constantFrom("' OR '1'='1", "'; DROP TABLE users; --", '"; --', '%00', '\0', 'a\nb', '\r\nset-cookie: a=b', '\x1b[31m', '\x85', '\ud800', '\udc00x', '\u202Etxt', '\uFEFF', 'é'.repeat(70), '🦉', '<script>alert(1)</script>', '{{7*7}}', `${'$'}{7*7}`,
+  fc.constantFrom("' OR '1'='1", "'; DROP TABLE users; --", '"; --', '%00', '\0', 'a\nb', '\r\nset-cookie: a=b', '\x1b[31m', '\x85', '\ud800', '\udc00x', '\u202Etxt', '\uFEFF', 'ada\u3164', 'ﬁona', 'ａ@ｂ.c', 'א1.', 'cr%E8me', '100%+', 'é'.repeat(70), '🦉', '<script>alert(1)</script>', '{{7*7}}', `${'$'}{7*7}`,
     '%s%n%x', '../../../../etc/passwd', '..%2f..%2f', '/', '//', '\\', '?', '#', '__proto__', 'constructor', 'toString', 'null', 'undefined', 'NaN', 'true', '-1', '1e999', '0x10', '9007199254740993', '[]', '{}', ' ', '', 'Ⅷ', 'ﬀ', 'İ', 'ß', 'prt_', 'eyJ', '$argon2id$v=19$m=9999999,t=9,p=9$AAAA$AAAA'),
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.integer({ min: 50, max: 20_000 }).map((length) => 'x'.repeat(length))

@@ -3,7 +3,7 @@ import { PASSWORD, basic, createClock } from '../helper.ts'
 import { people, signIn } from './people.ts'
 import { refreshing } from './refreshing.ts'
 import { assertAgreement, surroundings } from './surroundings.ts'
-import { createWorld } from './world.ts'
+import { HOME, createWorld } from './world.ts'
 import { toColumns } from '../../plugins/accounts/canonical-names.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Play, Step } from './play.ts'
@@ -19,7 +19,7 @@ interface Options {
   steps: number
   seed: number
   /** Starts the service on the same database every time. */
-  start: (now: () => number) => Promise<FastifyInstance>
+  start: (clock: ReturnType<typeof createClock>) => Promise<FastifyInstance>
   /** Called from time to time with the number of steps so far. */
   onProgress: (steps: number) => void
 }
@@ -30,21 +30,22 @@ interface Options {
  */
 export async function exercise ({ steps, seed, start, onProgress }: Options): Promise<number> {
   const clock = createClock()
-  let service = await start(clock.now)
+  let service = await start(clock)
   const progress = { played: 0 }
   let names = 0
   const passwordHash = await service.passwords.hash(PASSWORD)
   const client = basic('model', (await service.apiClients.create('model'))!) // the database is new
 
   async function restart () {
+    await service.db.serviceState.record({ FORGET_FROM: String(service.forgetBefore(0)) }, clock.now()) // as a job does each minute
     await service.close()
-    service = await start(clock.now)
+    service = await start(clock)
   }
 
   /** The same service goes on from story to story; every story has people of its own. */
   async function begin (): Promise<Play> {
     const world = createWorld(clock.now)
-    const send: Play['send'] = (method, url, headers = {}, payload) => service.inject({ method, url, headers, payload })
+    const send: Play['send'] = (method, url, headers = {}, payload) => service.inject({ method, url, headers: { 'user-agent': HOME, ...headers }, payload })
     const play = { world, clock, service: () => service, restart, send, client }
     await service.db.users.removeAll()
     for (let i = 0; i < PEOPLE; i++) {

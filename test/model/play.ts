@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { bearer } from '../helper.ts'
+import type { createClock } from '../helper.ts'
 import type { Arbitrary } from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import type { AccessToken, Session, World } from './world.ts'
@@ -8,7 +9,7 @@ import type { AccessToken, Session, World } from './world.ts'
 /** A service and the model of it. */
 export interface Play {
   world: World
-  clock: { now: () => number, advance: (seconds: number) => void }
+  clock: ReturnType<typeof createClock>
   /** As it runs now. */
   service: () => FastifyInstance
   restart: () => Promise<void>
@@ -59,7 +60,9 @@ export function assertAnswer ({ statusCode, body }: Answer, status: number, ...c
 }
 
 /** The codes that may refuse an access token which is not good. */
-export function refusalsOf ({ clock, world: { revokedKids } }: Play, { expiresAt, kid }: AccessToken): string[] {
+export function refusalsOf ({ clock, world: { isTooYoung, revokedKids } }: Play, token: AccessToken): string[] {
+  const { expiresAt, kid } = token
+  if (isTooYoung(token)) return ['invalid_token']
   if (clock.now() >= expiresAt) return ['token_expired', 'invalid_token'] // its key may have retired with it
   return revokedKids.has(kid) ? ['token_revoked', 'invalid_token'] : ['token_revoked']
 }
@@ -67,6 +70,7 @@ export function refusalsOf ({ clock, world: { revokedKids } }: Play, { expiresAt
 /** Sends what needs a good access token. Gives the answer where the token was good, and asserts that it was refused where it was not. */
 export async function sendAs (play: Play, session: Session, token: AccessToken, method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object): Promise<Answer | undefined> {
   const isGood = play.world.isGood(session, token)
+  if (isGood) play.world.used(session, token)
   const answer = await play.send(method, url, bearer(token.text), payload)
   if (isGood) return answer
   assertAnswer(answer, 401, ...refusalsOf(play, token))

@@ -1,23 +1,23 @@
 import { strict as assert } from 'node:assert'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { bearer } from '../helper.ts'
+import { NO_HOLD, bearer } from '../helper.ts'
 import { assertAnswer, kind, pickSession, pickToken, sendAs, waitUntil, which } from './play.ts'
-import { GRACE } from './world.ts'
+import { GRACE, HOME } from './world.ts'
 import type { Answer, Play } from './play.ts'
 import type { Session } from './world.ts'
 
 /** Presents the refresh token of a generation, several times at once, and asserts that each answer is what it must be. */
-async function present (play: Play, session: Session, generation: number, times: number): Promise<boolean> {
+async function present (play: Play, session: Session, generation: number, times: number, place = HOME): Promise<boolean> {
   const { send, world } = play
-  const fate = world.fateOf(session, generation)
-  const headers = bearer(session.refreshTokens[generation]!)
+  const fate = world.fateOf(session, generation, place)
+  const headers = { ...bearer(session.refreshTokens[generation]!), 'user-agent': place }
 
   const answers = await Promise.all(Array.from({ length: times }, () => send('POST', '/auth/refresh', headers)))
 
   if (fate === 'rotated' || fate === 'replayed_in_grace') {
     for (const answer of answers) assertAnswer(answer, 200)
-    if (fate === 'rotated') world.rotated(session, answers[0]!.json().refresh_token)
+    if (fate === 'rotated') world.rotated(session, answers[0]!.json().refresh_token, place)
     for (const answer of answers) receive(play, session, answer)
     return true
   }
@@ -44,7 +44,7 @@ const enders: Record<string, (play: Play, session: Session) => Promise<unknown>>
   'its replay': ({ send }, { refreshTokens }) => send('POST', '/auth/refresh', bearer(refreshTokens[0]!)),
   'a disabling': async ({ service }, { person }) => {
     await setImmediate() // as long as a request takes to arrive
-    await service().db.users.update(person.id, { disabled: true })
+    await service().db.users.update(person.id, { disabled: true }, NO_HOLD)
   },
   'a revocation': ({ client, send }, { refreshTokens }) => send('POST', '/oauth/revoke', client, { token: refreshTokens.at(-1)! })
 }
@@ -61,6 +61,11 @@ export const refreshing = [
     await present(play, session, Math.max(0, session.refreshTokens.length - 1 - behind), 1)
   }),
 
+  kind('a thief replays, from elsewhere', 60, { session: which, behind: which }, async (play, { session: index, behind }) => {
+    const session = pickSession(play, index)
+    await present(play, session, Math.max(0, session.refreshTokens.length - 1 - behind), 1, 'elsewhere')
+  }),
+
   kind('an answer is lost, and the client tries again as the grace ends', 20, { session: which, milliseconds: fc.constantFrom(-1, 0) }, async (play, { session: index, milliseconds }) => {
     const session = pickSession(play, index)
     await present(play, session, session.held, 1)
@@ -75,6 +80,7 @@ export const refreshing = [
     const refresh = () => play.send('POST', '/auth/refresh', bearer(session.refreshTokens[session.held]!))
     const refreshes = (count: number) => Array.from({ length: count }, refresh)
 
+    const isLive = play.clock.now() < session.expiresAt
     const first = refreshes(before)
     const ended = enders[by]!(play, session)
     const answers = await Promise.all([...first, ...refreshes(after)])
@@ -84,7 +90,7 @@ export const refreshing = [
       session.person.isDisabled = true
       play.world.ended(session.person)
     }
-    session.isOver = true
+    if (by !== 'its replay' || isLive) session.isOver = true // a replay ends nothing that has expired
     for (const answer of answers) {
       if (answer.statusCode === 200) play.world.issued(session, answer.json().access_token)
       else assertRefused(play, session, answer)
@@ -103,6 +109,7 @@ export const refreshing = [
     const token = isRefresh ? pickToken(session.refreshTokens, number) : accessToken.text
     const isGood = isRefresh ? play.world.fateOf(session, session.refreshTokens.indexOf(token)) === 'rotated' : play.world.isGood(session, accessToken)
 
+    if (!isRefresh && isGood) play.world.used(session, accessToken)
     const answer = await play.send('POST', '/oauth/introspect', play.client, { token })
 
     assert.equal(answer.json().active, isGood, answer.body)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { build } from '../helper.ts'
+import { build, createClock } from '../helper.ts'
 import { exercise } from './exercise.ts'
 import { ENVIRONMENT } from './world.ts'
 import { numberFrom, seedFromEnvironment, showProgress, temporaryFolder } from '../program.ts'
@@ -8,7 +8,7 @@ import { numberFrom, seedFromEnvironment, showProgress, temporaryFolder } from '
 const steps = numberFrom('STEPS', 500_000)
 const seed = seedFromEnvironment()
 const env = { ...ENVIRONMENT, DATABASE_URL: `file:${join(temporaryFolder(), 'postern.db')}`, DOCS: 'off', ARGON2_THREADS: '1' }
-const start = (now: () => number) => build({ teardown () {} }, { env, now }) // `exercise` closes it
+const start = (clock: ReturnType<typeof createClock>) => build({ teardown () {} }, { env, ...clock }) // `exercise` closes it
 const startedAt = Date.now()
 
 console.log(`model: seed ${seed}`)

@@ -1,9 +1,13 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { kind, pickSession, waitUntil, which } from './play.ts'
+import { createClock } from '../helper.ts'
 import { GRACE } from './world.ts'
 import type { Play } from './play.ts'
 import type { Session } from './world.ts'
+
+/** When all clocks begin. */
+const BEGINNING = createClock().now()
 
 /** The moments at which something changes for a session. */
 const moments: Record<string, (session: Session) => number> = {
@@ -24,7 +28,10 @@ export async function assertAgreement ({ clock, service, world }: Play) {
     const isLive = world.fateOf(session, session.refreshTokens.length - 1) === 'rotated'
     assert.equal(await sessions.find(last!) !== undefined, isLive, 'the live generation')
     if (lastButOne) assert.equal(await sessions.find(lastButOne), undefined, 'a second live generation')
-    for (const token of session.accessTokens) assert.equal(await accessTokens.read(token.text) !== undefined, world.isGood(session, token), token.text)
+    for (const token of session.accessTokens) {
+      assert.equal(await accessTokens.read(token.text) !== undefined, world.isGood(session, token), token.text)
+      if (world.isGood(session, token)) world.used(session, token)
+    }
   }
 }
 
@@ -35,6 +42,10 @@ export const surroundings = [
 
   kind('time passes until', 40, { session: which, moment: fc.constantFrom(...Object.keys(moments).flatMap((name, i) => Array.from({ length: [6, 3, 1][i]! }, () => name))), milliseconds: fc.constantFrom(-1, 0, 1) }, async (play, { session, moment, milliseconds }) => {
     waitUntil(play, moments[moment]!(pickSession(play, session)) + milliseconds)
+  }),
+
+  kind('the clock is set', 12, { minutes: fc.constantFrom(-300, -20, -5, 0, 0, 0, 5, 20, 300) }, async ({ clock }, { minutes }) => {
+    clock.set(minutes * 60 - (clock.now() - clock.uptime() - BEGINNING) / 1000)
   }),
 
   kind('a key is rotated', 6, { at: fc.constantFrom('now', 'when published') }, async ({ clock, service }, { at }) => {
@@ -48,18 +59,19 @@ export const surroundings = [
     world.revokedKids.add(kid)
   }),
 
-  kind('the jobs run', 20, {}, async ({ clock, service }) => {
-    const { blocklist, db, sessions, signingKeys } = service()
+  kind('the jobs run', 20, {}, async ({ service }) => {
+    const { blocklist, db, forgetBefore, sessions, signingKeys } = service()
     await blocklist.prune()
     await sessions.prune()
     await signingKeys.rotateWhenDue()
-    await db.statusLists.prune(clock.now())
+    await db.statusLists.prune(forgetBefore())
   }),
 
   kind('all is checked', 10, {}, assertAgreement),
 
   kind('the service restarts', 1, {}, async (play) => {
     await play.restart()
+    play.world.restarted()
     await assertAgreement(play)
   })
 ]

@@ -25,7 +25,7 @@ const operations: Operation[] = [
   { method: 'POST', url: '/auth/login', body: { email: 'ada@example.com', password: PASSWORD } },
   { method: 'POST', url: '/auth/refresh', body: { refresh_token: 'prt_' } },
   { method: 'POST', url: '/auth/logout', body: { refresh_token: 'prt_' } },
-  { method: 'PATCH', url: '/auth/me', by: 'user', body: { username: 'eve', email: 'eve@example.com', name: 'Eve' } },
+  { method: 'PATCH', url: '/auth/me', by: 'user', body: { username: 'eve', email: 'eve@example.com', name: 'Eve', password: PASSWORD } },
   { method: 'DELETE', url: '/auth/me', by: 'user', body: { password: PASSWORD } },
   { method: 'POST', url: '/auth/password', by: 'user', body: { current_password: PASSWORD, new_password: 'eight purple elephants' }, chooses: 'new_password' },
   { method: 'PATCH', url: '/users/:id', by: 'admin', body: { username: 'eve', email: 'eve@example.com', name: 'Eve', roles: ['editor'], disabled: true } }
@@ -46,8 +46,8 @@ type Refusal = [status: number, code: string]
 /** What no field of this name takes, by what it should be. */
 const text = [5, true, [], ['ada'], {}, { length: 3 }]
 const wrongTypes: Record<string, unknown[]> = {
-  roles: [5, true, null, {}, 'admin', [5], [null], [['admin']], ['Admin'], [''], ['admin', 'admin'], Array.from({ length: 17 }, (_, i) => `r${i}`)],
-  disabled: [5, 0, 'true', null, [], {}]
+  roles: [5, true, {}, 'admin', [5], [null], [['admin']], ['Admin'], [''], ['admin', 'admin'], Array.from({ length: 17 }, (_, i) => `r${i}`)],
+  disabled: [5, 0, 'true', [], {}]
 }
 
 /** Characters that no field takes: each breaks something somewhere. */
@@ -99,8 +99,8 @@ for (const operation of operations) {
 
     t.test('refuses fields of a wrong type, and points to them', async (t) => {
       for (const field of fields) {
-        const isNullable = field === 'name' && method === 'PATCH'
-        for (const value of wrongTypes[field] ?? [...text, ...isNullable ? [] : [null]]) {
+        const isRequired = field.endsWith('password') && method !== 'PATCH'
+        for (const value of wrongTypes[field] ?? [...text, ...isRequired ? [null] : []]) {
           const response = await service.send({ payload: { ...body, [field]: value } })
 
           assertRefused(t, response, 400, 'validation_failed')
@@ -115,7 +115,8 @@ for (const operation of operations) {
         const response = await service.send({ payload: { ...body, [field]: 'x' } })
 
         assertRefused(t, response, 400, 'validation_failed')
-        t.match(response.json().errors[0], { pointer: `/${field.replace('~', '~0').replace('/', '~1')}`, detail: 'is not a known field' })
+        const isName = /^\w+$/.test(field)
+        t.strictSame(response.json().errors[0], isName ? { pointer: `/${field}`, detail: 'is not a known field' } : { pointer: '', detail: 'has a field that is not known' })
       }
       await service.assertUnchanged(t)
     })
@@ -143,7 +144,7 @@ for (const operation of operations) {
           const response = await service.send({ payload: { ...body, [field]: value } })
 
           assertRefused(t, response, ...onBadText)
-          if (!takesToken) t.strictSame(response.json().errors[0], { pointer: `/${field}`, detail: 'has characters that are not allowed here' }, what)
+          if (!takesToken) t.match(response.json().errors[0], { pointer: `/${field}`, detail: /not allowed here/ }, what)
         }
       }
       await service.assertUnchanged(t)
@@ -162,7 +163,7 @@ for (const operation of operations) {
     })
 
     t.test('treats SQL as text', async (t) => {
-      for (const field of texts.filter((field) => field !== chooses)) {
+      for (const field of texts.filter((field) => field !== chooses && field !== 'name')) {
         for (const value of SQL) {
           const response = await service.send({ payload: { ...body, [field]: value } })
 
@@ -233,10 +234,23 @@ t.test('a password', async (t) => {
   })
 })
 
+t.test('a display name', async (t) => {
+  t.test('may be SQL', async (t) => {
+    const server = await build(t)
+
+    for (const [i, name] of SQL.entries()) {
+      const registration = await server.inject({ method: 'POST', url: '/auth/register', payload: { username: `ada${i}`, name, password: PASSWORD } })
+
+      t.equal(registration.json().user.name, name)
+    }
+    t.equal((await stored(server)).users.length, SQL.length)
+  })
+})
+
 t.test('a username', async (t) => {
-  const good = ['a', '7', 'Ada.Lovelace_1815-12+x', 'Ørsted', '李白', 'محمد', 'zoe\u0308', 'a'.repeat(64), '𝒳'.repeat(64)]
+  const good = ['a', '7', 'Ada.Lovelace_1815-12+x', 'Ørsted', '李白', 'محمد', 'zoe\u0308', 'a'.repeat(64)]
   const bad = [
-    'a'.repeat(65), 'ada@example.com', 'ada lovelace', ' ada', 'ada ', '.ada', '-ada', 'a/b', 'a\\b', 'a\u200bb', 'a\u202eb', 'a\u00adb', 'a\u2028b', '\ufeffada',
+    'a'.repeat(65), 'ada@example.com', 'ada lovelace', '.ada', '-ada', 'a/b', 'a\\b', 'a\u200bb', 'a\u202eb', 'a\u00adb', 'a\u2028b', 'a\ufeffda', 'ﬁona', 'ada\u3164', 'ada\ufe0f',
     '🦉', '<b>', 'a%b', 'a;b', 'a&b', 'a:b', '$a', '{a}', '`a`', '../a'
   ]
 

@@ -24,7 +24,7 @@ const OPEN = [
 /** A server, and what is mounted on it: by the project, by a fork's files in routes/, and by `more`. */
 async function mount (t: Test, more: FastifyPluginAsync = async () => {}) {
   const config = readConfig({ ...TEST_ENVIRONMENT, DOCS: 'off' })
-  const server = Fastify(options(config))
+  const server = Fastify(options())
   t.teardown(() => server.close())
   const routes: RouteOptions[] = []
   server.addHook('onRoute', (route) => { if (!isHeadOf(route, routes)) routes.push(route) })

@@ -18,7 +18,7 @@ const files = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' }).filter(
 /** The operations that each file of the table mounts when it is loaded alone; hidden ones and the HEAD of a GET are left out. */
 async function mountEach (t: Test): Promise<Record<string, string[]>> {
   const config = readConfig({ ...TEST_ENVIRONMENT, DOCS: 'off' })
-  const server = Fastify(options(config))
+  const server = Fastify(options())
   t.teardown(() => server.close())
   await server.register(plugins, { config })
   const found: Record<string, string[]> = {}

@@ -29,11 +29,11 @@ const env = Object.fromEntries(['GUESSES', 'ACCOUNT', 'PAIR'].map((limit) => [`R
 
 async function prepared (): Promise<string> {
   const folder = newFolder()
-  await onDatabase(folder, async ({ accounts, db }) => {
+  await onDatabase(folder, async ({ accounts }) => {
     for (let i = 0; i < NAMES; i++) {
       await accounts.create({ username: `enable${i}`, password: PASSWORD }, [])
       const { id } = await accounts.create({ username: `disabl${i}`, password: PASSWORD }, [])
-      await db.users.update(id, { disabled: true })
+      await accounts.change(id, { disabled: true }, 'cli')
     }
   })
   return folder

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { options, plugins } from '../../app.ts'
 import { readConfig } from '../../plugins/core/config/index.ts'
-import { PASSWORD, TEST_ENVIRONMENT, databaseUrl } from '../../test/helper.ts'
+import { NO_HOLD, PASSWORD, TEST_ENVIRONMENT, databaseUrl } from '../../test/helper.ts'
 import { start, startServer } from '../../test/processes.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -73,7 +73,7 @@ export async function testVerifier (t: Test, command: string[], { isSecond = fal
   })
 
   await t.test('demands a role', async (t) => {
-    await operator.db.users.update(String(claimsOf((await signUp('grace')).access_token).sub), { roles: ['admin'] })
+    await operator.db.users.update(String(claimsOf((await signUp('grace')).access_token).sub), { roles: ['admin'] }, NO_HOLD)
     const { access_token: admin } = await signIn('grace')
     const plain = forged(operator, {}, { roles: ['administrator'] })
     const response = await ask('feed/admin', `Bearer ${plain}`)
@@ -247,14 +247,14 @@ export async function testVerifier (t: Test, command: string[], { isSecond = fal
 /** Postern's plugins on the database of the running Postern, as an operator's command has them. */
 async function operate (t: Test, env: Record<string, string>): Promise<FastifyInstance> {
   const config = readConfig({ ...TEST_ENVIRONMENT, ...env })
-  const service = Fastify(options(config))
+  const service = Fastify(options())
   t.teardown(() => service.close())
   await service.register(plugins, { config })
   await service.ready()
   return service
 }
 
-async function freePort (): Promise<number> {
+export async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // it listens on a port

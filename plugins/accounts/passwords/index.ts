@@ -10,21 +10,22 @@ declare module 'fastify' {
 
 export interface Passwords {
   /**
-   * For work that is wanted only if a hash can follow.
-   * @throws `busy` when too many hashes wait already
+   * For work that is wanted only if a hash can follow. Here and below `client` is the address that asks, and
+   * `busy` means that too many hashes wait already, in all or of this client.
+   * @throws `busy`
    */
-  assertRoom: () => void
+  assertRoom: (client?: string) => void
   /**
    * Hashes with argon2id.
-   * @throws `busy` when too many hashes wait already
+   * @throws `busy`
    */
-  hash: (password: string) => Promise<string>
+  hash: (password: string, client?: string) => Promise<string>
   /**
    * Verifies a password. Without a hash the answer is false and takes as long as with `decoy`, another account's hash, or
    * with a new one when there is none.
-   * @throws `busy` when too many hashes wait already
+   * @throws `busy`
    */
-  verify: (passwordHash: string | undefined, password: string, decoy?: string) => Promise<boolean>
+  verify: (passwordHash: string | undefined, password: string, options?: { decoy?: string, client?: string }) => Promise<boolean>
   /** The hashes that are being computed now, and those that wait for a thread. */
   load: () => { running: number, waiting: number }
   /** True for a hash that was made with other parameters than those of today. */
@@ -38,43 +39,44 @@ export interface Passwords {
 
 /**
  * Hashes in threads of the lowest priority, so that a storm of sign-ins slows down neither the checking of tokens nor the
- * file system calls of the process. The queue for a thread is bounded.
+ * file system calls of the process. The queue for a thread is bounded, and shared out among clients.
  */
 const passwords: FastifyPluginAsync = async (fastify) => {
-  const { config: { argon2: { memoryCost, timeCost, threads, queue } }, log, problem } = fastify
+  const { config: { argon2: { memoryCost, timeCost, threads, queue } }, fairShares, log, problem } = fastify
   const parameters = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$`
   const pool = poolOf(threads)
   const fallbackDecoy = randomHash(parameters)
-  let asked = 0
+  const places = fairShares(threads + queue)
 
-  function assertRoom () {
-    if (asked >= threads + queue) throw problem('busy')
+  function assertRoom (client?: string) {
+    if (!places.hasRoom(client)) throw problem('busy')
   }
 
-  async function run (name: 'hash' | 'verify', task: object) {
-    assertRoom()
-    asked++
+  async function run (name: 'hash' | 'verify', task: object, client?: string) {
+    const leave = places.take(client)
+    if (!leave) throw problem('busy')
     try {
       return await pool.run(task, { name })
     } finally {
-      asked--
+      leave()
     }
   }
 
-  function hash (password: string): Promise<string> {
-    return run('hash', { password: password.normalize('NFC'), memoryCost, timeCost })
+  function hash (password: string, client?: string): Promise<string> {
+    return run('hash', { password: password.normalize('NFC'), memoryCost, timeCost }, client)
   }
 
-  async function verify (passwordHash: string | undefined, password: string, decoy?: string): Promise<boolean> {
+  async function verify (passwordHash: string | undefined, password: string, { decoy, client }: { decoy?: string, client?: string } = {}) {
     const own = boundedHash(passwordHash)
     if (passwordHash !== own) log.error({ event: 'absurd_hash' }, 'a stored password hash has parameters that are not ours')
-    const matches = await run('verify', { password: password.normalize('NFC'), passwordHash: own ?? boundedHash(decoy) ?? fallbackDecoy })
+    const task = { password: password.normalize('NFC'), passwordHash: own ?? boundedHash(decoy) ?? fallbackDecoy }
+    const matches = await run('verify', task, client)
     return own !== undefined && matches
   }
 
   function load () {
-    const running = Math.min(asked, threads)
-    return { running, waiting: asked - running }
+    const running = Math.min(places.taken(), threads)
+    return { running, waiting: places.taken() - running }
   }
 
   function onError (err: Error) {
@@ -94,4 +96,4 @@ const passwords: FastifyPluginAsync = async (fastify) => {
   })
 }
 
-export default fp(passwords, { name: 'passwords', dependencies: ['config', 'problems'] })
+export default fp(passwords, { name: 'passwords', dependencies: ['config', 'fair-shares', 'problems'] })

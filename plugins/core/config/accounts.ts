@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os'
+import { Type } from 'typebox'
 import { limit, oneOf, wholeNumber } from './kinds.ts'
-import { toMilliseconds } from './parse.ts'
+import { toMilliseconds, toSeconds } from './parse.ts'
 import type { Static, TObject } from 'typebox'
 
 const MOST_THREADS = 64
 
 export const accountSettings = {
   REGISTRATION: oneOf(['open', 'closed'], 'open'),
+  NAME_HOLD: Type.String({ default: '30d', pattern: '^\\d{1,6}(s|m|h|d)$', description: 'a duration with its unit, such as 30d or 0s' }),
   PASSWORD_MIN_LENGTH: wholeNumber(8, 64, 8),
   ARGON2_MEMORY_KIB: wholeNumber(1024, 262_144, 19_456, 'of KiB '),
   ARGON2_TIME_COST: wholeNumber(1, 10, 2),
@@ -23,6 +25,7 @@ export const accountSettings = {
 export function toAccountConfig (env: Static<TObject<typeof accountSettings>>) {
   return {
     registrationIsOpen: env.REGISTRATION === 'open',
+    nameHoldSeconds: toSeconds(env.NAME_HOLD),
     passwordMinLength: env.PASSWORD_MIN_LENGTH,
     argon2: {
       memoryCost: env.ARGON2_MEMORY_KIB,

@@ -11,3 +11,15 @@ export function isAddressRange (value: string): boolean {
 export function isOrigin (value: string): boolean {
   return URL.canParse(value) && new URL(value).origin === value
 }
+
+/** The public address of a service, from which others are built by appending to it. */
+export function isIssuer (value: string): boolean {
+  if (!/^https?:\/\/[^\s?#]*[^\s?#/]$/.test(value) || !URL.canParse(value)) return false
+  const { username, password } = new URL(value)
+  return username === '' && password === ''
+}
+
+/** The name of a header that requests may have. A request's headers are an object, which has names of its own. */
+export function isHeaderName (value: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9-]*$/.test(value) && !(value.toLowerCase() in {})
+}

@@ -25,6 +25,11 @@ const FEATURES = new URL('../../features/', import.meta.url)
 
 const coreSettings = { ...serverSettings, ...storageSettings, ...tokenSettings, ...accountSettings }
 
+const { JWT_SECRET: _secret, ...publicTokenSettings } = tokenSettings
+
+/** The settings that decide how tokens and accounts are, and what the doctor looks at. None is a secret. */
+export const recordedSettings = ['HOST', 'TRUST_PROXY', ...Object.keys({ ...publicTokenSettings, ...accountSettings })]
+
 export type Config = ReturnType<typeof readConfig>
 
 /**
@@ -34,7 +39,14 @@ export type Config = ReturnType<typeof readConfig>
 export function readConfig (environment: Environment) {
   const env = parseSettings(coreSettings, environment)
   const server = toServerConfig(env)
-  return { environment, ...server, ...toStorageConfig(env), ...toTokenConfig(env, server), ...toAccountConfig(env) }
+  const tokens = toTokenConfig(env, server)
+  const recorded = toRecorded({ ...env, ISSUER: tokens.issuer })
+  return { environment, recorded, ...server, ...toStorageConfig(env), ...tokens, ...toAccountConfig(env) }
+}
+
+/** The settings that the service records for commands (service-state.ts), as variables; empty where one is not set. */
+function toRecorded (values: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(recordedSettings.map((name) => [name, String(values[name] ?? '')]))
 }
 
 /** Every setting there is, the features' too. Only the doctor and the tests want all of them. */

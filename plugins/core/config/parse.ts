@@ -1,7 +1,7 @@
 import { parse as parseMilliseconds } from '@lukeed/ms'
 import { Ajv } from 'ajv'
 import { Type } from 'typebox'
-import { isAddressRange, isOrigin } from './addresses.ts'
+import { isAddressRange, isHeaderName, isIssuer, isOrigin } from './addresses.ts'
 import type { ErrorObject } from 'ajv'
 import type { Static, TObject, TProperties } from 'typebox'
 
@@ -10,7 +10,9 @@ export type Environment = Record<string, string | undefined>
 const formats = {
   secret: (value: string) => Buffer.byteLength(value) >= 32,
   'address-ranges': (value: string) => commaSeparated(value).every(isAddressRange),
-  origins: (value: string) => commaSeparated(value).every(isOrigin)
+  origins: (value: string) => commaSeparated(value).every(isOrigin),
+  issuer: isIssuer,
+  header: isHeaderName
 }
 
 /** Without checking our own schemas against JSON Schema's, which takes 30 ms of a start. */
@@ -22,6 +24,9 @@ const ajv = new Ajv({ coerceTypes: true, useDefaults: true, formats, meta: false
  */
 export function parseSettings<Settings extends TProperties> (settings: Settings, environment: Environment): Static<TObject<Settings>> {
   const values: Record<string, unknown> = Object.fromEntries(Object.keys(settings).map((name) => [name, environment[name] || undefined]))
+  const undecodable = Object.keys(values).find((name) => environment[name]?.includes('\ufffd')) // Node's sign for bytes that are no text
+  if (undecodable) throw wrongSetting(undecodable, environment[undecodable], settings)
+
   const isValid = ajv.compile<Static<TObject<Settings>>>(Type.Object(settings))
   if (isValid(values)) return values
   const [{ instancePath }] = isValid.errors as [ErrorObject] // it stops at the first

@@ -16,11 +16,18 @@ export const serverSettings = {
     format: 'origins',
     description: 'origins separated by commas, such as https://app.example.com'
   })),
+  HSTS: Type.Optional(Type.String({
+    pattern: '^(off|max-age=\\d{1,10}(; includeSubDomains)?(; preload)?)$',
+    description: 'off, or max-age= and seconds, with "; includeSubDomains" where every sub-domain has https'
+  })),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info')
 }
 
+const OFF = 'off'
+const YEAR_OF_HTTPS = 'max-age=31536000'
+
 /** Where the service listens, how much it accepts, and whom it believes. */
-export function toServerConfig (env: Static<TObject<typeof serverSettings>>) {
+export function toServerConfig (env: Static<TObject<typeof serverSettings>> & { ISSUER?: string }) {
   return {
     host: env.HOST,
     port: env.PORT,
@@ -28,6 +35,11 @@ export function toServerConfig (env: Static<TObject<typeof serverSettings>>) {
     maxConnections: env.MAX_CONNECTIONS,
     trustProxy: commaSeparated(env.TRUST_PROXY),
     corsOrigins: commaSeparated(env.CORS_ORIGIN),
+    hsts: toHsts(env.HSTS ?? (/^https:/i.test(env.ISSUER ?? '') ? YEAR_OF_HTTPS : OFF)),
     logLevel: env.LOG_LEVEL
   }
+}
+
+function toHsts (setting: string): string | undefined {
+  return setting === OFF ? undefined : setting
 }

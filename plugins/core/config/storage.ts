@@ -4,7 +4,11 @@ import { toSeconds } from './parse.ts'
 import type { Static, TObject } from 'typebox'
 
 export const storageSettings = {
-  DATABASE_URL: Type.String({ default: 'file:data/postern.db', pattern: '^file:.+', description: 'file: and a path, or file::memory:' }),
+  DATABASE_URL: Type.String({
+    default: 'file:data/postern.db',
+    pattern: '^file:[^?]+$',
+    description: 'file: and a path without a question mark, or file::memory:'
+  }),
   MASTER_KEY: Type.Optional(Type.String({
     pattern: '^[A-Za-z0-9+/]{43}=$',
     writeOnly: true,

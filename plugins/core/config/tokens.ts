@@ -6,8 +6,8 @@ import type { Static, TObject } from 'typebox'
 
 export const tokenSettings = {
   ISSUER: Type.Optional(Type.String({
-    pattern: '^https?://[^\\s/?#]+[^\\s?#]*$',
-    description: 'the http(s) address of this service, without query or fragment'
+    format: 'issuer',
+    description: 'the http(s) address of this service, without a user, a query, a fragment or a slash at its end'
   })),
   AUDIENCE: Type.String({ default: 'postern', pattern: '^\\S+$', description: 'a name without spaces for who accepts the access tokens' }),
   CLIENT_ID: Type.String({
@@ -32,7 +32,7 @@ export const tokenSettings = {
     description: 'a duration with its unit, such as 10s or 0s'
   }),
   ACCESS_TOKEN_HEADER: Type.Optional(Type.String({
-    pattern: '^[A-Za-z][A-Za-z0-9-]*$',
+    format: 'header',
     description: 'the name of a header, such as x-access-token'
   }))
 }

@@ -3,7 +3,7 @@ import type { CommandTools } from '../../../cli/tools.ts'
 
 const ID = /^[A-Za-z0-9._-]{1,64}$/
 
-export default function addClients (cli: Command, { onService, print, refuse }: CommandTools) {
+export default function addClients (cli: Command, { createTable, onService, print, refuse }: CommandTools) {
   const clients = cli.command('clients').description('gateways and services that may introspect, revoke and follow revocations')
 
   clients.command('create')
@@ -13,13 +13,14 @@ export default function addClients (cli: Command, { onService, print, refuse }: 
       if (!ID.test(id)) refuse('A client id has 1 to 64 letters, digits and ._- in it.')
       const secret = await apiClients.create(id)
       if (secret === undefined) refuse(`A client "${id}" exists already.`)
-      print(`${id}\t${secret}`)
+      print(`client id\t${id}\nsecret\t${secret}`)
     }))
 
   clients.command('list')
     .description('List all clients.')
     .action(() => onService(async ({ apiClients }) => {
-      for (const { id, createdAt } of await apiClients.list()) print(`${id}\t${new Date(createdAt).toISOString()}`)
+      const clients = await apiClients.list()
+      createTable(['client id', 'made'])(clients.map(({ id, createdAt }) => [id, new Date(createdAt).toISOString()]))
     }))
 
   clients.command('delete')

@@ -1,18 +1,31 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { readCredentials } from './credentials.ts'
+import { addOAuthError } from './oauth-error.ts'
 import { tokenOperations } from './tokens.ts'
-import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RouteOptions, onRequestAsyncHookHandler, preSerializationHookHandler } from 'fastify'
 import type { Client } from '../../core/database.ts'
 
 const SECRET_BYTES = 32
+const CHALLENGE = 'Basic realm="postern", charset="UTF-8"'
+const AUTH_METHODS = ['client_secret_basic', 'client_secret_post']
 
 declare module 'fastify' {
   interface ProblemCodes { invalid_client: true }
   interface AuditEventNames { client_created: true, client_deleted: true }
   interface FastifyInstance {
     apiClients: ApiClients
-    /** A route hook that demands an API client, by HTTP Basic (RFC 7617): `onRequest: fastify.authenticateClient`. */
+    /**
+     * A route hook that demands an API client, by HTTP Basic: `onRequest: fastify.authenticateClient`. A route with a body
+     * has it as `preValidation`: the credentials may be in the body, and are looked at when all of it has come.
+     */
     authenticateClient: onRequestAsyncHookHandler
+    /** A route hook that adds the members of RFC 6749, section 5.2, to a refusal: `preSerialization: fastify.addOAuthError`. */
+    addOAuthError: preSerializationHookHandler
+  }
+  interface FastifyRequest {
+    /** The API client that asks, where `authenticateClient` let it in. */
+    apiClient: Client | null
   }
 }
 
@@ -32,11 +45,18 @@ const apiClients: FastifyPluginAsync = async (fastify) => {
   const nobody = digest(randomBytes(SECRET_BYTES).toString('base64url'))
 
   async function authenticateClient (request: FastifyRequest) {
-    const { id, secret } = readCredentials(request.headers.authorization)
+    const { id, secret } = readCredentials(request)
     const client = await db.apiClients.findById(id)
     const isRight = timingSafeEqual(Buffer.from(digest(secret)), Buffer.from(client?.secretHash ?? nobody))
     if (!client || !isRight) throw problem('invalid_client')
+    request.apiClient = client
     request.actor = { actorKind: 'client', actorId: id }
+  }
+
+  function describeLock (route: RouteOptions) {
+    const [early, late] = [route.onRequest, route.preValidation].map((hooks) => [hooks].flat().includes(authenticateClient))
+    if (early) describe(route, { security: [{ client: [] }], refusals: ['invalid_client'] })
+    if (late) describe(route, { security: [{ client: [] }, {}], refusals: ['invalid_client'] }) // nothing: they are in the body
   }
 
   async function create (id: string): Promise<string | undefined> {
@@ -47,7 +67,7 @@ const apiClients: FastifyPluginAsync = async (fastify) => {
   }
 
   problems.add({
-    invalid_client: [401, 'The client id or the client secret is wrong. Send both as HTTP Basic.', 'Basic realm="postern", charset="UTF-8"']
+    invalid_client: [401, 'The client id or the client secret is wrong. Send both, as HTTP Basic or in the body.', CHALLENGE]
   })
   audit.addEvents({
     client_created: { level: 'info', message: 'API client created', target: 'client' },
@@ -55,29 +75,22 @@ const apiClients: FastifyPluginAsync = async (fastify) => {
   })
   metadata.add({
     introspection_endpoint: `${issuer}/oauth/introspect`,
-    introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+    introspection_endpoint_auth_methods_supported: AUTH_METHODS,
     revocation_endpoint: `${issuer}/oauth/revoke`,
-    revocation_endpoint_auth_methods_supported: ['client_secret_basic']
+    revocation_endpoint_auth_methods_supported: AUTH_METHODS
   })
   securitySchemes.client = { type: 'http', scheme: 'basic', description: 'The id and secret that `npm run cli -- clients create` printed' }
-  fastify.addHook('onRoute', (route) => {
-    if ([route.onRequest].flat().includes(authenticateClient)) describe(route, { security: [{ client: [] }], refusals: ['invalid_client'] })
-  })
+  fastify.addHook('onRoute', describeLock)
 
+  fastify.decorateRequest('apiClient', null)
   fastify.decorate('authenticateClient', authenticateClient)
+  fastify.decorate('addOAuthError', addOAuthError)
   fastify.decorate('apiClients', {
     create,
     list: db.apiClients.list,
     remove: (id) => db.apiClients.remove(id, audit.entry('cli', { event: 'client_deleted', target: id })),
     ...tokenOperations(fastify)
   })
-}
-
-/** Ids and secrets need no escaping, so RFC 6749's extra form encoding changes nothing. */
-function readCredentials (authorization = ''): { id: string, secret: string } {
-  const encoded = /^basic ([\w+/=-]+)$/i.exec(authorization)?.[1] ?? ''
-  const [id = '', secret = ''] = Buffer.from(encoded, 'base64').toString().split(':')
-  return { id, secret }
 }
 
 /** A plain hash is enough for 256 random bits. */

@@ -1,4 +1,3 @@
-import { BlockList, isIPv6 } from 'node:net'
 import fp from 'fastify-plugin'
 import { settings } from './settings.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -14,28 +13,24 @@ declare module 'fastify' {
   }
 }
 
+/** The path below /verify/, where some gateways put the original one. The address may be in absolute form (RFC 9112, 3.2.2). */
+const ORIGINAL_PATH = /^(?:\w+:\/\/[^/?#]*)?\/verify\/[^?#]*/
+
 /** Reads the request that a gateway asks about. Only gateways in TRUST_PROXY are believed. */
 const gateway: FastifyPluginAsync = async (fastify) => {
-  const { config: { trustProxy }, problems } = fastify
+  const { addressRewrites, clientAddresses: { isGateway }, problems } = fastify
   const { VERIFY_PREFLIGHT: preflight } = fastify.settings(settings)
 
-  const trusted = new BlockList()
-  for (const range of trustProxy) {
-    const [address = '', prefix] = range.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (prefix === undefined) trusted.addAddress(address, family)
-    else trusted.addSubnet(address, Number(prefix), family)
-  }
-
-  function isAllowedPreflight ({ headers, method, raw: { socket: { remoteAddress = '' } } }: FastifyRequest): boolean {
+  function isAllowedPreflight ({ headers, method, raw: { socket } }: FastifyRequest): boolean {
     if (preflight === 'refuse') return false
     if (headers.origin === undefined || headers['access-control-request-method'] === undefined) return false
-    if (!trusted.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')) return false
+    if (!isGateway(socket.remoteAddress)) return false
     return (headers['x-forwarded-method'] ?? method) === 'OPTIONS' // Envoy asks with the original method
   }
 
   problems.add({ not_verified: [503, 'The token cannot be checked right now. Try again in a moment.'] })
   fastify.decorate('isAllowedPreflight', isAllowedPreflight)
+  addressRewrites.push((url) => url.replace(ORIGINAL_PATH, '/verify'))
 }
 
-export default fp(gateway, { name: 'gateway', dependencies: ['config', 'problems'] })
+export default fp(gateway, { name: 'gateway', dependencies: ['client-addresses', 'http', 'problems'] })

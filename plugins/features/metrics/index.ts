@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import fp from 'fastify-plugin'
 import { serveMetrics } from './serve.ts'
-import { settings } from './settings.ts'
+import { readSettings } from './settings.ts'
 import type { FastifyPluginAsync } from 'fastify'
 import type { PrometheusContentType } from 'prom-client'
 
@@ -13,7 +13,7 @@ const REFRESH = '/auth/refresh'
  * processes each of them counts, and the first one serves the sum (primary.ts).
  */
 const metrics: FastifyPluginAsync<{ isServing?: boolean }> = async (fastify, { isServing = true }) => {
-  const { METRICS_PORT: port, METRICS_HOST: host } = fastify.settings(settings)
+  const { host, port } = readSettings(fastify)
   if (port === undefined || !isServing) return
 
   const { AggregatorRegistry, Registry, collectDefaultMetrics } = await import('prom-client')

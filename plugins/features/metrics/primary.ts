@@ -1,11 +1,11 @@
 import fp from 'fastify-plugin'
 import { serveMetrics } from './serve.ts'
-import { settings } from './settings.ts'
+import { readSettings } from './settings.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 /** In the first of several processes: serves the sum of what the others count. */
 const metricsOfAll: FastifyPluginAsync = async (fastify) => {
-  const { METRICS_PORT: port, METRICS_HOST: host } = fastify.settings(settings)
+  const { host, port } = readSettings(fastify)
   if (port === undefined) return
 
   const { AggregatorRegistry } = await import('prom-client')

@@ -1,22 +1,27 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Readable } from 'node:stream'
 import fp from 'fastify-plugin'
 import { toEvent } from './event.ts'
+import { createFollower } from './follower.ts'
+import type { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
-import type { Revocation } from '../../core/database.ts'
+import type { Client, Revocation } from '../../core/database.ts'
+import type { Follower } from './follower.ts'
 
 const LOOK_MILLISECONDS = 20
+const CHECK_MILLISECONDS = 1000
 const KEEP_ALIVE_MILLISECONDS = 15_000
 const FOLLOWERS_A_TURN = 50
-const MOST_UNREAD_BYTES = 4 << 20
 
 declare module 'fastify' {
   interface FastifyInstance { revocationFeed: RevocationFeed }
 }
 
 export interface RevocationFeed {
-  /** Server-sent events: the revocations after `cursor` that have not expired, and from then on every new one, by any process. */
-  follow: (cursor: number) => Readable
+  /**
+   * Server-sent events: the revocations after `cursor` that have not expired, and from then on every new one, by any process.
+   * The stream is destroyed within a second after the client was deleted.
+   */
+  follow: (cursor: number, client: Client) => Readable
   /** A page of the revocations after `cursor`; `isFull` tells that there may be more. */
   page: (cursor: number) => { revocations: Revocation[], isFull: boolean }
 }
@@ -26,61 +31,66 @@ export interface RevocationFeed {
  * to a few followers at a time, so that no request waits for a thousand of them.
  */
 const revocationFeed: FastifyPluginAsync = async (fastify) => {
-  const { db, log } = fastify
-  const followers = new Set<Readable>()
+  const { apiClients, blocklist, db, log } = fastify
+  const followers = new Map<Follower, Client>()
+  const timers: NodeJS.Timeout[] = []
   let cursor = 0
   let lastSending = Promise.resolve()
-  let lookTimer: NodeJS.Timeout | undefined
-  let keepAliveTimer: NodeJS.Timeout | undefined
 
-  async function send (text: string, all: Readable[]) {
+  async function send (text: string, { before = cursor, after = cursor } = {}) {
     let sent = 0
-    for (const follower of all) {
-      if (!followers.has(follower)) continue // it has gone meanwhile
-      if (follower.readableLength > MOST_UNREAD_BYTES) follower.destroy() // it does not read, and may come back with its last id
-      else follower.push(text)
+    for (const follower of [...followers.keys()]) {
+      follower.send(text, before, after)
       if (++sent % FOLLOWERS_A_TURN === 0) await nextTurn()
     }
   }
 
   function look () {
     try {
+      if (blocklist.revision() <= cursor) return
       const news = db.revocations.since(cursor)
-      cursor = news.at(-1)?.sequence ?? cursor
-      const all = [...followers] // `follow` sends these to followers that come later
+      const [before, after] = [cursor, Math.max(cursor, ...news.map(({ sequence }) => sequence))]
+      cursor = after
       const text = news.map(toEvent).join('')
-      if (news.length > 0) lastSending = lastSending.then(() => send(text, all)) // one after the other, so that ids only grow
+      lastSending = lastSending.then(() => send(text, { before, after })) // one after the other, so that ids only grow
     } catch (err) {
       log.error({ err }, 'the revocation feed cannot read the database, and tries again')
     }
   }
 
+  /** Drops the followers whose client was deleted, by whichever process, or deleted and made anew. */
+  async function dropDeleted () {
+    try {
+      const secrets = new Map((await apiClients.list()).map(({ id, secretHash }) => [id, secretHash]))
+      for (const [follower, { id, secretHash }] of followers) if (secrets.get(id) !== secretHash) follower.stream.destroy()
+    } catch (err) {
+      log.error({ err }, 'the revocation feed cannot read the clients, and tries again')
+    }
+  }
+
   function begin () {
-    lookTimer = setInterval(look, LOOK_MILLISECONDS)
-    keepAliveTimer = setInterval(() => send(': still here\n\n', [...followers]), KEEP_ALIVE_MILLISECONDS)
+    cursor = blocklist.revision()
+    timers.push(
+      setInterval(look, LOOK_MILLISECONDS),
+      setInterval(dropDeleted, CHECK_MILLISECONDS),
+      setInterval(() => send(': still here\n\n'), KEEP_ALIVE_MILLISECONDS)
+    )
   }
 
   function end () {
-    clearInterval(lookTimer)
-    clearInterval(keepAliveTimer)
+    for (const timer of timers.splice(0)) clearInterval(timer)
   }
 
-  function follow (from: number): Readable {
-    look() // so that all who follow already are at the same place
-    const follower = new Readable({ read () {}, highWaterMark: MOST_UNREAD_BYTES })
-    follower.push(': every revocation from now on\n\n')
-    for (let at = from; at < cursor;) {
-      const page = db.revocations.since(at)
-      follower.push(page.map(toEvent).join(''))
-      at = page.at(-1)?.sequence ?? cursor
-    }
+  function follow (from: number, client: Client): Readable {
     if (followers.size === 0) begin()
-    followers.add(follower)
-    follower.once('close', () => {
+    else look() // so that a cursor of this moment is none of the future
+    const follower = createFollower(from, { newest: () => cursor, since: db.revocations.since })
+    followers.set(follower, client)
+    follower.stream.once('close', () => {
       followers.delete(follower)
       if (followers.size === 0) end()
     })
-    return follower
+    return follower.stream
   }
 
   function page (cursor: number) {
@@ -90,10 +100,10 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
 
   fastify.addHook('preClose', async () => {
     end()
-    for (const follower of followers) follower.push(null)
+    for (const follower of followers.keys()) follower.end()
     followers.clear()
   })
   fastify.decorate('revocationFeed', { follow, page })
 }
 
-export default fp(revocationFeed, { name: 'revocation-feed', dependencies: ['api-clients', 'database'] })
+export default fp(revocationFeed, { name: 'revocation-feed', dependencies: ['api-clients', 'blocklist', 'database'] })

@@ -31,6 +31,8 @@ export interface StatusLists {
 }
 
 interface SignedList {
+  /** The blocklist's, when as many bits were set. */
+  revision: number
   revoked: number
   kid: string
   goodUntil: number
@@ -39,7 +41,7 @@ interface SignedList {
 
 /** Tells verifiers that have nothing but the keys and a list which access tokens were revoked. */
 const statusLists: FastifyPluginAsync = async (fastify) => {
-  const { accessTokens, config: { issuer }, db, jobs, metadata, now, signatures, signingKeys } = fastify
+  const { accessTokens, blocklist, config: { issuer }, db, forgetBefore, jobs, metadata, now, signatures, signingKeys } = fastify
   const { STATUS_LIST_TTL } = fastify.settings(settings)
   const ttl = parseMilliseconds(STATUS_LIST_TTL)! / 1000 // the setting is a duration
   const { sign } = signatures(TYPE)
@@ -55,7 +57,9 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
 
     const iat = Math.floor(now() / 1000)
     const lst = (await compress(bits, COMPRESSION)).toString('base64url')
-    return sign({ sub: toUri(list), iat, exp: iat + LIFETIME_SECONDS, ttl, status_list: { bits: 1, lst } })
+    const uri = toUri(list)
+    // Nobody's audience but its own, so that no verifier of access tokens takes it for one.
+    return sign({ sub: uri, aud: uri, iat, exp: iat + LIFETIME_SECONDS, ttl, status_list: { bits: 1, lst } })
   }
 
   async function token (list: string): Promise<string | undefined> {
@@ -64,14 +68,26 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
       return undefined
     }
 
-    const revoked = await db.statusLists.countRevoked(list)
+    const revision = blocklist.revision() // before the bits are counted: what comes meanwhile is found at the next request
+    const revoked = await countRevoked(list, revision)
     const { kid } = signingKeys.current()
-    const last = signed.get(list)
-    if (last && last.revoked === revoked && last.kid === kid && now() < last.goodUntil) return last.token
+    const last = signed.get(list) // another request may have made it meanwhile
+    if (last?.revoked !== revoked || last.kid !== kid || now() >= last.goodUntil) return renew(list, { revision, revoked, kid })
+    last.revision = revision
+    return last.token
+  }
 
-    const token = signList(list)
-    signed.set(list, { revoked, kid, goodUntil: now() + LIFETIME_SECONDS * 1000 / 2, token })
-    return token
+  /** A bit is set with a revocation, so they are counted only after one: counting 50,000 takes a millisecond. */
+  async function countRevoked (list: string, revision: number): Promise<number> {
+    const last = signed.get(list)
+    return last?.revision === revision ? last.revoked : db.statusLists.countRevoked(list)
+  }
+
+  function renew (list: string, state: Pick<SignedList, 'revision' | 'revoked' | 'kid'>): Promise<string> {
+    const made = { ...state, goodUntil: now() + LIFETIME_SECONDS * 1000 / 2, token: signList(list) }
+    signed.set(list, made)
+    made.token.catch(() => { if (signed.get(list) === made) signed.delete(list) }) // the next request tries again
+    return made.token
   }
 
   function statusOf ({ statusEntries }: Session) {
@@ -81,11 +97,13 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
 
   accessTokens.addClaim('status', { valueOf: statusOf, isValid: isStatus, placeOf })
   metadata.add({ status_list_aggregation_endpoint: `${issuer}/status` })
-  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-status-lists', () => db.statusLists.prune(now()))
+  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-status-lists', () => db.statusLists.prune(forgetBefore()))
   fastify.decorate('statusLists', { token, uris: async () => (await db.statusLists.live(now())).map(toUri) })
 }
 
 export default fp(statusLists, {
   name: 'status-lists',
-  dependencies: ['access-tokens', 'clock', 'config', 'database', 'jobs', 'metadata', 'signatures', 'signing-keys']
+  dependencies: [
+    'access-tokens', 'blocklist', 'clock', 'config', 'database', 'forgetting', 'jobs', 'metadata', 'signatures', 'signing-keys'
+  ]
 })

@@ -2,6 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import type { ProblemCode, Problems } from '../../core/problems.ts'
 
+type Responses = Record<string, { type?: string, description?: string }>
+
 /** Bare schemas: @fastify/swagger wraps them itself. */
 const RESPONSE_HEADERS: Record<number, Record<string, object>> = {
   401: { 'WWW-Authenticate': { type: 'string', description: 'The challenge of RFC 6750' } },
@@ -14,15 +16,29 @@ const RESPONSE_HEADERS: Record<number, Record<string, object>> = {
 export function documentRoute (schema: FastifySchema, { config, method }: RouteOptions, problems: Problems): FastifySchema {
   const codes: ProblemCode[] = [...config?.refusals ?? []]
   if (schema.body ?? schema.querystring ?? schema.params) codes.push('validation_failed')
-  if (schema.params) codes.push('bad_request', 'uri_too_long') // the router's, of a part that it cannot decode, or that is too long
+  if (schema.params) codes.push('uri_too_long') // the router's, of a part that is too long
   if (method !== 'GET') codes.push('invalid_json', 'body_too_large', 'unsupported_media_type') // any body is read
-  codes.push('internal_error', 'database_unavailable', 'overloaded')
+  if (method === 'POST') codes.push('cross_site')
+  codes.push('bad_request', 'expectation_failed', 'headers_too_large', 'internal_error', 'database_unavailable', 'overloaded')
+  const security = config?.open === undefined ? orInBody(schema, config) : []
 
   return {
     ...schema,
-    ...schema.body !== undefined && { consumes: ['application/json', 'application/x-www-form-urlencoded'] },
-    response: { ...schema.response as object, ...toResponses(codes, problems) }
+    ...security && { security },
+    response: { ...describeSuccesses(schema.response as Responses), ...toResponses(codes, problems) }
   }
+}
+
+/** Where the handler itself looks for a token, the body may hold it as well, and then nothing else is needed. */
+function orInBody ({ body, security }: FastifySchema, config: RouteOptions['config']): FastifySchema['security'] {
+  return security && config?.tokens && body ? [...security, {}] : security
+}
+
+/** A route that says nothing of its answer has a success all the same. */
+function describeSuccesses (responses: Responses = { 200: { type: 'null' } }): Responses {
+  return Object.fromEntries(Object.entries(responses).map(([status, schema]) => {
+    return [status, schema.description ? schema : { ...schema, 'x-response-description': STATUS_CODES[status] }]
+  }))
 }
 
 function toResponses (refusals: ProblemCode[], problems: Problems) {

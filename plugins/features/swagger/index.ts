@@ -1,29 +1,25 @@
 import fp from 'fastify-plugin'
 import manifest from '../../../package.json' with { type: 'json' }
 import { documentRoute } from './document.ts'
+import { finishDocument } from './finish.ts'
+import { limitOpenAnswers } from './open-answers.ts'
+import { fitTelephones, page } from './page.ts'
 import { settings } from './settings.ts'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-
-/** Content Security Policy for Swagger UI: nothing from elsewhere. */
-const UI_POLICY = [
-  "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "connect-src 'self'",
-  "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"
-].join('; ')
+import type { FastifyPluginAsync } from 'fastify'
+import type { OpenApi } from './components.ts'
 
 const DESCRIPTION = `To try it, register or sign in below, copy the \`access_token\` of the answer, press **Authorize** and paste it.
 Then read the secret.
 
-Every refusal is a problem (RFC 9457) whose \`code\` is stable.`
-
-/** The most answers of the docs that are sent at the same time. */
-const MOST_OPEN = 100
+Every refusal is a problem (RFC 9457) whose \`code\` is stable. Wherever a body is JSON, a form
+(\`application/x-www-form-urlencoded\`) is taken as well.`
 
 /** Relative to the document, so that it holds under whatever path a gateway gives the service. */
-const SERVERS = [{ url: '..' }]
+const BESIDE = { url: '..', description: 'Where this document is' }
 
 /** The OpenAPI document at /docs/json and Swagger UI at /docs, from the routes' schemas. Nothing is loaded with DOCS=off. */
 const swaggerPlugin: FastifyPluginAsync<{ isServing?: boolean }> = async (fastify, { isServing = true }) => {
-  const { config: { issuer }, metadata, problems, routeDocumentation: { securitySchemes, tags } } = fastify
+  const { config: { issuer, issuerIsChosen }, metadata, problems, routeDocumentation: { securitySchemes, tags } } = fastify
   const { DOCS } = fastify.settings(settings)
   if (DOCS === 'off' || !isServing) return
 
@@ -42,31 +38,16 @@ const swaggerPlugin: FastifyPluginAsync<{ isServing?: boolean }> = async (fastif
       components: { securitySchemes }
     },
     refResolver: { buildLocalReference: (json) => String(json.$id) },
-    transformObject: (document) => ({ ...'openapiObject' in document && document.openapiObject, servers: SERVERS }),
-    transform: ({ schema, url, route }) => ({ schema: schema && documentRoute(schema, route, problems), url })
+    transformObject: (document) => ({
+      ...'openapiObject' in document && finishDocument(document.openapiObject as OpenApi, problems.codes()) as object,
+      servers: issuerIsChosen ? [{ url: issuer }, BESIDE] : [BESIDE] // here, because a path in one given above is cut off the routes' own
+    }),
+    transform: ({ schema, url, route }) => ({ schema: documentRoute(schema ?? {}, route, problems), url })
   })
   await fastify.register(async (docs) => {
     limitOpenAnswers(docs)
-    await docs.register(swaggerUi, {
-      routePrefix: '/docs',
-      indexPrefix: '.', // relative, as all that the page asks for
-      staticCSP: UI_POLICY,
-      uiConfig: { deepLinking: true, persistAuthorization: true, tryItOutEnabled: true }
-    })
-  })
-}
-
-/**
- * The docs are the largest answers that anybody can ask for, and some keep a file open until they are read. Clients that
- * do not read them could fill the memory and use up the open files, so only so many are sent at a time.
- */
-function limitOpenAnswers (docs: FastifyInstance) {
-  let open = 0
-  docs.addHook('onRequest', (_request, { raw: response }, done) => {
-    if (open >= MOST_OPEN || !response.socket) return done(docs.problem('overloaded')) // without a socket it waits for the answer before it
-    open++
-    response.once('close', () => { open-- })
-    done()
+    fitTelephones(docs)
+    await docs.register(swaggerUi, page)
   })
 }
 

@@ -12,7 +12,7 @@ t.test('credentials.verify', async (t) => {
 
     for (const name of [...names, ...names]) t.equal((await login(name)).statusCode, 401)
 
-    const decoys = verified().map(({ args: [, , decoy] }) => decoy)
+    const decoys = verified().map(({ args: [, , options] }) => options?.decoy)
     for (const decoy of decoys) t.ok(hashes.includes(String(decoy)))
     t.same(decoys.slice(0, 5), decoys.slice(5))
   })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, build, converse, createClock, signUp } from '../../helper.ts'
+import { PASSWORD, build, converse, createClock, databaseUrl, signUp } from '../../helper.ts'
 import type { InjectOptions } from 'fastify'
 import type { Test } from 'tap'
 
@@ -45,6 +45,28 @@ t.test('RATE_LIMIT_ADDRESS', async (t) => {
     t.equal(await statusFor('2001:db8:0:2::1'), 401)
     t.equal(await statusFor('192.0.2.3'), 401)
     t.equal(await statusFor('::ffff:192.0.2.3'), 429)
+    t.equal(await statusFor('2002:cb00:710e:1::1'), 401)
+    t.equal(await statusFor('2002:cb00:710e:2::1'), 429, '6to4: one IPv4 address has all of them')
+  })
+
+  t.test('is neither void nor endless when the clock is set', async (t) => {
+    const clock = createClock()
+    const env = { DATABASE_URL: databaseUrl(t), DOCS: 'off', RATE_LIMIT: 'on', RATE_LIMIT_ADDRESS: '1/1m' }
+    const server = await build(t, { env, ...clock })
+    const login = async (service = server) => (await service.inject({ method: 'POST', url: '/auth/login', payload: { username: 'nobody', password: PASSWORD } })).statusCode
+    t.same([await login(), await login()], [401, 429])
+
+    clock.set(1200)
+    t.equal(await login(), 429, 'ahead')
+    clock.set(-1200)
+    clock.advance(60)
+    t.equal(await login(), 401, 'and right again')
+    clock.set(-86_400)
+    clock.advance(120)
+    t.equal(await login(), 401, 'set back')
+    await server.close()
+    clock.set(-86_400)
+    t.equal(await login(await build(t, { env, ...clock })), 401, 'set back before a start')
   })
 
   t.test('is over after its time', async (t) => {
@@ -104,6 +126,11 @@ t.test('TRUST_PROXY', async (t) => {
     for (const forged of ['198.51.100.4', '2001:db8::1', '10.1.1.1', 'unknown', '"', ',,', '192.0.2.6 192.0.2.7']) {
       t.equal(await statusFor(GATEWAY, `${forged}, 192.0.2.5, ${hops}`), 429, forged)
     }
+  })
+
+  t.test('believes it with a port, too', async (t) => {
+    for (const [i, status] of [401, 429, 429].entries()) t.equal(await statusFor(GATEWAY, `192.0.2.20:5000${i}`), status)
+    for (const [i, status] of [401, 429, 429].entries()) t.equal(await statusFor(GATEWAY, `[2001:db8::${i}]:50001`), status)
   })
 
   t.test('reads two headers as one list', async (t) => {

@@ -2,8 +2,9 @@ import { rename } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { PASSWORD, assertList, assertRefused, build, buildShared, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
+import { NO_HOLD, PASSWORD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
 import type { FastifyRequest } from 'fastify'
+import type { Test } from 'tap'
 
 const WRONG = 'another password'
 const SETTINGS = { DOCS: 'off', RATE_LIMIT: 'on', RATE_LIMIT_ADDRESS: '1000/1m', RATE_LIMIT_GUESSES: '1000/1m', RATE_LIMIT_ACCOUNT: '1000/1m', RATE_LIMIT_PAIR: '1000/1m' }
@@ -150,7 +151,7 @@ t.test('A right password', async (t) => {
 
   t.test('of a disabled account does not count either', async (t) => {
     const { names, user } = await newcomer()
-    await server.db.users.update(user.id, { disabled: true })
+    await server.db.users.update(user.id, { disabled: true }, NO_HOLD)
     const from = newAddress()
 
     for (let i = 0; i < 3; i++) t.equal(await statusOf(names, PASSWORD, from), 403)
@@ -199,6 +200,47 @@ t.test('An address that has signed in to an account', async (t) => {
     t.equal(await statusOf({ email: 'Cleo@Example.com' }, PASSWORD, '127.0.0.1'), 200)
   })
 
+  t.test('is known after the account has another name', async (t) => {
+    const { names, inject } = await newcomer()
+    const home = newAddress()
+    await login(names, PASSWORD, home)
+    await inject({ method: 'PATCH', url: '/auth/me', payload: { username: 'renamed', password: PASSWORD } })
+
+    await close({ username: 'renamed' })
+
+    t.equal(await statusOf({ username: 'renamed' }, PASSWORD, home), 200)
+  })
+
+  t.test('is a stranger to the next account of that name', async (t) => {
+    const service = await build(t, { env: { ...STRICT, NAME_HOLD: '0s' }, now: clock.now })
+    const first = await newcomer(service)
+    const from = newAddress()
+    await login(first.names, PASSWORD, from, service)
+    await first.inject({ method: 'DELETE', url: '/auth/me', payload: { password: PASSWORD } })
+    await service.accounts.create({ ...first.names, password: PASSWORD }, [])
+
+    await close(first.names, service)
+
+    t.equal(await statusOf(first.names, PASSWORD, from, service), 429)
+  })
+
+  t.test('is not locked out of what asks for the password, by a thief of an access token', async (t) => {
+    const { names, access_token: stolen } = await newcomer()
+    const home = newAddress()
+    await login(names, PASSWORD, home)
+    const change = (from: string, current: string) => server.inject({
+      method: 'POST',
+      url: '/auth/password',
+      remoteAddress: from,
+      headers: bearer(stolen),
+      payload: { current_password: current, new_password: 'eight purple elephants' }
+    })
+    for (let i = 0; i < 8; i++) await change(newAddress(), WRONG)
+
+    t.equal((await change(newAddress(), PASSWORD)).statusCode, 429)
+    t.equal((await change(home, PASSWORD)).statusCode, 200)
+  })
+
   t.test('is a stranger again after 90 days', async (t) => {
     const { names } = await newcomer()
     clock.advance(90 * 86_400)
@@ -230,7 +272,7 @@ t.test('Who has a session', async (t) => {
 t.test('What strangers see', async (t) => {
   t.test('does not tell whether there is an account, also when it is disabled, also beyond the limits', async (t) => {
     const [enabled, { names, user }] = [await newcomer(), await newcomer()]
-    await server.db.users.update(user.id, { disabled: true })
+    await server.db.users.update(user.id, { disabled: true }, NO_HOLD)
     const attempt = async (names: Names, from: string) => {
       const { statusCode, headers: { date, 'x-request-id': id, ...headers }, body } = await login(names, WRONG, from)
       return { statusCode, headers, body }
@@ -326,5 +368,52 @@ t.test('When the database cannot be written', async (t) => {
     assertRefused(t, await login(names, PASSWORD, newAddress(), service), 503, 'database_unavailable')
     await setImmediate()
     assertList(t, lines.filter(({ level }) => level === 40), [{ err: { code: 'SQLITE_READONLY_DBMOVED' }, msg: /counts as wrong/ }])
+  })
+})
+
+t.test('A clock that is set', async (t) => {
+  async function prepare (t: Test) {
+    const clock = createClock()
+    const settings = { env: { ...STRICT, DATABASE_URL: databaseUrl(t) }, ...clock }
+    const service = await build(t, settings)
+    return { clock, service, another: () => build(t, settings) }
+  }
+
+  t.test('ahead does not let an attacker go on', async (t) => {
+    const { clock, service } = await prepare(t)
+    const { names } = await newcomer(service)
+    await close(names, service)
+
+    clock.set(86_400)
+    t.equal(await statusOf(names, WRONG, newAddress(), service), 429)
+    clock.set(-86_400)
+    t.equal(await statusOf(names, WRONG, newAddress(), service), 429)
+  })
+
+  t.test('back does not keep the owner out, also not over a restart', async (t) => {
+    const { clock, service, another } = await prepare(t)
+    const { names } = await newcomer(service)
+    await close(names, service)
+
+    clock.set(-86_400)
+    clock.advance(5)
+    t.equal(await statusOf(names, PASSWORD, newAddress(), service), 200)
+    await close(names, service)
+    await service.close()
+    clock.set(-86_400)
+    t.equal(await statusOf(names, PASSWORD, newAddress(), await another()), 200)
+  })
+})
+
+t.test('Addresses of one network', async (t) => {
+  t.test('have four times what a /64 has as a /56, and as much again as a /48', async (t) => {
+    const service = await build(t, { env: { ...SETTINGS, RATE_LIMIT_GUESSES: '1/5m' } })
+    const admitted = async (addressOf: (i: number) => string) => {
+      for (let i = 1; ; i++) if (await statusOf({ username: `nobody${++count}` }, WRONG, addressOf(i), service) === 429) return i - 1
+    }
+
+    t.equal(await admitted((i) => `2001:db8:1:1::${i}`), 1)
+    t.equal(await admitted((i) => `2001:db8:2:${10 + i}::1`), 4)
+    t.equal(await admitted((i) => `2001:db8:3:${10 + i}00::1`), 16)
   })
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, assertList, assertRefused, basic, build, buildShared, claimsOf, createClock, createLog, signIn, signUp, signUpAdmin } from '../../helper.ts'
+import { NO_HOLD, PASSWORD, assertList, assertRefused, basic, bearer, build, buildShared, claimsOf, createClock, createLog, signIn, signUp, signUpAdmin } from '../../helper.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 declare module 'fastify' {
@@ -10,7 +10,7 @@ const AGENT = 'A browser '.repeat(20)
 
 const clock = createClock()
 const log = createLog()
-const server = await buildShared(t, { env: { AUDIT_REFRESHES: 'on' }, now: clock.now, logger: log.logger })
+const server = await buildShared(t, { env: { AUDIT_REFRESHES: 'on', TRUST_PROXY: '127.0.0.1' }, now: clock.now, logger: log.logger })
 
 function events ({ db } = server) {
   return [...db.audit.walk()]
@@ -58,8 +58,8 @@ t.test('The audit log records', async (t) => {
       await second.inject({ method: 'DELETE', url: `/auth/sessions/${claimsOf(third.access_token).sid}` })
       await post('/auth/logout', { refresh_token: second.refresh_token })
       await ada.inject({ method: 'PATCH', url: '/auth/me', payload: { name: 'Ada Lovelace' } })
-      await ada.inject({ method: 'POST', url: '/auth/password', payload: { current_password: PASSWORD, new_password: 'eight purple elephants' } })
-      await ada.inject({ method: 'POST', url: '/auth/logout/all' })
+      const changed = await ada.inject({ method: 'POST', url: '/auth/password', payload: { current_password: PASSWORD, new_password: 'eight purple elephants' } })
+      await server.inject({ method: 'POST', url: '/auth/logout/all', headers: bearer(changed.json().access_token) })
       const last = await signIn(server, 'ada', 'eight purple elephants')
       await last.inject({ method: 'DELETE', url: '/auth/me', payload: { password: 'eight purple elephants' } })
     })
@@ -71,7 +71,7 @@ t.test('The audit log records', async (t) => {
       { ...byAda, event: 'logged_out', session: added[1]?.session },
       { ...byAda, event: 'logged_out', session: added[0]?.session },
       { ...byAda, event: 'account_changed', details: { fields: ['name'] } },
-      { ...byAda, event: 'password_changed', session: sid },
+      { ...byAda, event: 'password_changed', session: /./ },
       { ...byAda, event: 'logged_out', session: null, details: { sessions: 1 } },
       { ...byAda, event: 'signed_in' },
       { ...byAda, event: 'account_deleted' }
@@ -87,7 +87,7 @@ t.test('The audit log records', async (t) => {
       await ada.refresh()
       clock.advance(60)
       await ada.refresh()
-      await server.db.users.update(id, { disabled: true })
+      await server.db.users.update(id, { disabled: true }, NO_HOLD)
       await post('/auth/login', { username: 'ada', password: PASSWORD })
     })
 
@@ -104,20 +104,11 @@ t.test('The audit log records', async (t) => {
   t.test('that a sign-in came too late, because the account changed while the password was checked', async (t) => {
     await signUp(server, { username: 'ada' })
     const user = (await server.accounts.findByLogin('ada'))! // she has just signed up
-    await server.db.users.changePassword(user, 'another hash', '', clock.now() + 1)
+    await server.db.users.setPassword(user.id, 'another hash', clock.now() + 1)
 
     const added = await addedBy(() => t.rejects(server.sessions.start(user, { ip: '192.0.2.1', id: 'r', headers: {}, log: server.log } as never), { code: 'invalid_credentials' }))
 
     assertList(t, added, [{ event: 'sign_in_refused', outcome: 'invalid_credentials', subject: user.id, userAgent: null }])
-  })
-
-  t.test('that a password changed while it was checked', async (t) => {
-    const { user: { id }, ...ada } = await signUp(server, { username: 'ada' })
-    const change = () => ada.inject({ method: 'POST', url: '/auth/password', payload: { current_password: PASSWORD, new_password: 'eight purple elephants' } })
-
-    const added = await addedBy(() => Promise.all([change(), change()]))
-
-    assertList(t, added, [{ event: 'password_changed', subject: id }, { event: 'password_refused', outcome: 'wrong_password', subject: id }])
   })
 
   t.test('what administrators do', async (t) => {

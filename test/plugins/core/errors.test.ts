@@ -16,7 +16,7 @@ t.test('A route that throws', async (t) => {
     fastify.get('/problem', async () => { throw problem('busy', { detail: 'Come back on Monday.', headers: { 'retry-after': '60' }, cause: 'a holiday' }) })
     fastify.get('/late', (_request, reply) => { setImmediate(() => reply.send(unforeseen)) })
   }
-  const server = await build(t, { logger, routes })
+  const server = await build(t, { env: { TRUST_PROXY: '127.0.0.1' }, logger, routes })
   const line = (level: number) => lines.findLast((line) => line.level === level)
 
   for (const what of Object.keys(thrown)) {
@@ -85,7 +85,7 @@ t.test('onRefusal', async (t) => {
   const routes: FastifyPluginAsync = async ({ onRefusal }) => {
     for (const listener of ['one', 'two']) onRefusal((code, { id }) => { heard.push(`${listener}: ${code} to ${id}`) })
   }
-  const server = await build(t, { routes })
+  const server = await build(t, { env: { TRUST_PROXY: '127.0.0.1' }, routes })
   t.beforeEach(() => { heard.length = 0 })
 
   for (const [code, url] of [['missing_token', '/secret'], ['not_found', '/nowhere'], ['bad_request', '/users/%zz']] as const) {
@@ -115,7 +115,7 @@ t.test('onRefusal', async (t) => {
 
 t.test('An address', async (t) => {
   const { lines, logger } = createLog()
-  const server = await build(t, { logger })
+  const server = await build(t, { env: { TRUST_PROXY: '127.0.0.1' }, logger })
 
   for (const [name, url, status, code] of [
     ['nobody knows', '/nowhere', 404, 'not_found'],
@@ -152,7 +152,8 @@ t.test('No line of the log', async (t) => {
     const refreshed = (await again.refresh()).json()
     await again.refresh()
     await server.inject({ url: '/secret', headers: bearer(refreshed.access_token) })
-    await ada.inject({ method: 'DELETE', url: '/auth/me', payload: { password: 'eight purple elephants' } })
+    const last = await signIn(server, 'ada', 'eight purple elephants')
+    await last.inject({ method: 'DELETE', url: '/auth/me', payload: { password: 'eight purple elephants' } })
 
     const log = JSON.stringify(lines)
     const events = ['registered', 'refused', 'password_changed', 'signed_in', 'refreshed', 'reuse_detected', 'account_deleted']

@@ -3,7 +3,6 @@ import { connect } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
 import { options } from '../../../app.ts'
-import { readConfig } from '../../../plugins/core/config/index.ts'
 import { build, converse } from '../../helper.ts'
 import type { AddressInfo } from 'node:net'
 
@@ -39,7 +38,7 @@ t.test('A connection', async (t) => {
   })
 
   t.test('whose request takes too long is answered with a problem and closed', async (t) => {
-    const impatient = Fastify({ ...options(readConfig({})), http: { headersTimeout: 50, connectionsCheckingInterval: 10 } })
+    const impatient = Fastify({ ...options(), http: { headersTimeout: 50, connectionsCheckingInterval: 10 } })
     t.teardown(() => impatient.close())
     await impatient.listen({ host: '127.0.0.1', port: 0 })
     const socket = connect((impatient.server.address() as AddressInfo).port, '127.0.0.1') // it listens on a port

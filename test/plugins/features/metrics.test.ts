@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
 import { serveMetrics } from '../../../plugins/features/metrics/serve.ts'
-import { PASSWORD, build, createClock, createLog, signIn, signUp } from '../../helper.ts'
+import { NO_HOLD, PASSWORD, build, createClock, createLog, signIn, signUp } from '../../helper.ts'
 import { ROOT } from '../../processes.ts'
 import type { AddressInfo } from 'node:net'
 
@@ -63,7 +63,7 @@ t.test('GET /metrics', async (t) => {
       await logIn(user.username, PASSWORD)
       await logIn(user.username, 'something else')
       await logIn('nobody', 'something else')
-      await server.db.users.update(user.id, { disabled: true })
+      await server.db.users.update(user.id, { disabled: true }, NO_HOLD)
       await logIn(user.username, PASSWORD)
     })
 
@@ -138,6 +138,10 @@ t.test('GET /metrics', async (t) => {
 })
 
 t.test('METRICS_PORT', async (t) => {
+  t.test('is refused when it is PORT', async (t) => {
+    await t.rejects(build(t, { env: { PORT: '3000', METRICS_PORT: '3000' } }), { code: 'wrong_setting', message: 'METRICS_PORT is 3000, as PORT is, but should be another port.' })
+  })
+
   t.test('is a port of its own: the port of the service has no /metrics', async (t) => {
     t.equal((await server.inject({ url: '/metrics' })).statusCode, 404)
   })

@@ -1,5 +1,8 @@
+import { stat } from 'node:fs/promises'
+import Client from 'better-sqlite3'
 import t from 'tap'
-import { build, claimsOf, createClock, signUp } from '../../helper.ts'
+import { build, claimsOf, createClock, databaseUrl, signUp } from '../../helper.ts'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 
 const MINUTE = 60
@@ -11,6 +14,12 @@ async function prepare (t: Test) {
   const ada = await signUp(server)
   const { uri } = claimsOf(ada.access_token).status.status_list
   return { clock, server, ada, get: async () => (await server.inject({ url: new URL(uri).pathname })).body }
+}
+
+/** The list of an access token, as anybody reads it. */
+async function listOf (server: FastifyInstance, token: string): Promise<string> {
+  const { body } = await server.inject({ url: new URL(claimsOf(token).status.status_list.uri).pathname })
+  return body
 }
 
 t.test('A status list', async (t) => {
@@ -48,6 +57,50 @@ t.test('A status list', async (t) => {
     t.equal(kidOf(await get()), next)
     await server.signingKeys.revoke(next!)
     t.equal(kidOf(await get()), server.signingKeys.current().kid)
+  })
+
+  t.test('is built anew by whichever process revoked something of it, and by no other revocation', async (t) => {
+    const env = { DATABASE_URL: databaseUrl(t) }
+    const server = await build(t, { env })
+    const other = await build(t, { env })
+    const ada = await signUp(server)
+    const get = () => listOf(server, ada.access_token)
+    const first = await get()
+
+    await other.db.revocations.add('a token of no list', Date.now() + 60_000)
+    t.equal(await get(), first)
+    await other.db.sessions.end(claimsOf(ada.access_token).sid)
+
+    t.not(claimsOf(await get()).status_list.lst, claimsOf(first).status_list.lst)
+    t.equal(await get(), await get())
+  })
+
+  t.test('does not count its bits again until something was revoked', async (t) => {
+    const server = await build(t, { env: { DATABASE_URL: databaseUrl(t) } })
+    const ada = await signUp(server)
+    const first = await listOf(server, ada.access_token)
+    const file = new Client(server.db.file)
+    t.teardown(() => file.close())
+
+    file.exec('alter table revoked_statuses rename to away')
+    await stat('.') // what another process wrote is seen by what comes from outside afterwards
+    t.equal(await listOf(server, ada.access_token), first)
+    file.exec('alter table away rename to revoked_statuses')
+  })
+
+  t.test('that could not be built is tried again at the next request', async (t) => {
+    const server = await build(t, { env: { DATABASE_URL: databaseUrl(t) } })
+    const ada = await signUp(server)
+    const file = new Client(server.db.file)
+    t.teardown(() => file.close())
+
+    file.exec('alter table revoked_statuses rename to away; create view revoked_statuses as select list, abs(-9223372036854775807 - 1) as "index" from (select * from away union all select id, 0 from status_lists)') // its rows can be counted, and not read
+    await stat('.')
+    t.match(JSON.parse(await listOf(server, ada.access_token)), { status: 500 })
+    file.exec('drop view revoked_statuses; alter table away rename to revoked_statuses; insert into revoked_statuses select id, 0 from status_lists') // as many rows
+    await stat('.')
+
+    t.equal(claimsOf(await listOf(server, ada.access_token)).ttl, 15)
   })
 
   t.test('is forgotten with its tokens', async (t) => {

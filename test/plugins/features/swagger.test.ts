@@ -4,7 +4,9 @@ import { OPERATIONS } from '../../route-table.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 interface Operation {
+  operationId?: string
   summary: string
+  requestBody?: { required: boolean, content: Record<string, { schema: object }> }
   tags: string[]
   security?: Array<Record<string, string[]>>
   parameters?: Array<{ name: string, in: string }>
@@ -16,7 +18,8 @@ t.test('The OpenAPI document', async (t) => {
     const { authenticate, requireRole } = fastify
     const handler = async () => 'here'
     fastify.get('/fork/bare', handler)
-    fastify.get('/fork/mine', { schema: { summary: 'Behind two hooks' }, onRequest: [async () => {}, authenticate] }, handler)
+    const User = { title: 'User', type: 'object', properties: { spout: { type: 'string' } } }
+    fastify.get('/fork/mine', { schema: { summary: 'Behind two hooks', response: { 200: { type: 'array', description: 'Teapots', items: User } } }, onRequest: [async () => {}, authenticate] }, handler)
     fastify.get('/fork/ours', { schema: { summary: 'Behind a role' }, onRequest: requireRole('editor'), config: { limitByAddress: true } }, handler)
   }
   const server = await build(t, { env: { RATE_LIMIT: 'on' }, routes })
@@ -49,7 +52,7 @@ t.test('The OpenAPI document', async (t) => {
     for (const { path, method, operation, name } of operations) {
       const response = await server.inject({ method, url: path.replace('{id}', 'wK3l0aTqW4m1xJZr8bYcVg').replace('{list}', 'Zk3vR0aTqW4m') })
 
-      t.equal(response.statusCode === 401, operation.security !== undefined, name)
+      t.equal(response.statusCode === 401, Boolean(operation.security?.length), name)
       const isForClients = operation.security?.some(({ client }) => client) // the rest is for people
       if (response.statusCode === 401) t.equal(response.headers['www-authenticate'], isForClients ? 'Basic realm="postern", charset="UTF-8"' : 'Bearer', name)
     }
@@ -59,16 +62,67 @@ t.test('The OpenAPI document', async (t) => {
     const tags = document.tags.map(({ name }: { name: string }) => name)
 
     for (const { path, operation, name } of operations.filter(({ isOurs }) => isOurs)) {
-      const { summary, parameters = [], responses } = operation
-      t.ok(summary, name)
+      const { operationId, security, summary, parameters = [], responses } = operation
+      t.match(operationId, /^[a-z][A-Za-z]+$/, name)
+      t.ok(summary && !summary.includes('`'), name)
+      t.ok(security, name)
       t.ok(operation.tags.length === 1 && tags.includes(operation.tags[0]), name)
       t.same(parameters.filter(({ in: where }) => where === 'path').map(({ name }) => `{${name}}`), path.match(/\{\w+\}/g) ?? [], name)
       t.ok(Object.keys(responses).some((status) => status.startsWith('2')), name)
       for (const [status, { description, content }] of Object.entries(responses)) {
-        t.ok(description, `${name} ${status}`)
+        t.ok(description && description !== 'Default Response', `${name} ${status}`)
         if (Number(status) >= 400) t.same(Object.keys(content ?? {}), ['application/problem+json'], `${name} ${status}`)
       }
     }
+  })
+
+  t.test('has a name of its own for every operation of the project, and shows those first that come first', async (t) => {
+    const ids = operations.filter(({ isOurs }) => isOurs).map(({ operation: { operationId } }) => operationId)
+
+    t.equal(new Set(ids).size, OPERATIONS.length)
+    t.same(ids.slice(0, 5), ['register', 'login', 'getSecret', 'refreshTokens', 'logout'])
+    t.same(ids.filter((id) => ['changeMyPassword', 'listUsers', 'introspectToken', 'verifyRequest', 'getStatusList'].includes(String(id))).length, 5)
+  })
+
+  t.test('names its bodies and answers, and the codes of all refusals', async (t) => {
+    const { schemas } = document.components
+    const bodyOf = (path: string, method: string) => operationOf(path, method).requestBody?.content['application/json']?.schema
+
+    for (const name of ['User', 'Tokens', 'SignedIn', 'Session', 'AuditEvent', 'Registration', 'Credentials', 'Problem']) t.ok(schemas[name]?.description, name)
+    t.same(schemas.SignedIn.properties.user, { $ref: '#/components/schemas/User' })
+    t.same(bodyOf('/auth/register', 'post'), { $ref: '#/components/schemas/Registration' })
+    t.ok(['token_expired', 'invalid_client', 'not_verified'].every((code) => schemas.Problem.properties.code.enum.includes(code)))
+    t.ok(schemas.Problem.properties.title, 'a property called title is none')
+  })
+
+  t.test('describes bodies as JSON alone, and demands none where none is needed', async (t) => {
+    for (const { name, operation: { requestBody } } of operations) {
+      if (requestBody) t.same(Object.keys(requestBody.content), ['application/json'], name)
+    }
+    for (const path of ['/auth/refresh', '/auth/logout']) {
+      t.match(operationOf(path, 'post').requestBody, { required: false, content: { 'application/json': { schema: { $ref: '#/components/schemas/RefreshTokenBody' } } } })
+    }
+    t.equal(operationOf('/auth/login', 'post').requestBody?.required, true)
+  })
+
+  t.test('leaves out what generators stumble over', async (t) => {
+    t.notMatch(JSON.stringify(document), /"pattern":"[^"]*\\p\{/)
+    t.notOk(document.components.schemas.Credentials.oneOf)
+    t.same(operationOf('/auth/login', 'post').responses[429]?.headers, { 'Retry-After': { schema: { type: 'integer' }, description: 'Seconds to wait before the next try' } })
+    t.same(Object.keys(operationOf('/verify', 'get').responses[200]?.headers ?? {}), ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Roles', 'X-Auth-Token-Id'])
+  })
+
+  t.test('has examples that the service takes', async (t) => {
+    for (const [path, method] of [['/auth/register', 'post'], ['/auth/login', 'post']] as const) {
+      const { example } = operationOf(path, method).requestBody?.content['application/json'] as { example?: object }
+      t.match((await server.inject({ method: 'POST', url: path, payload: example })).json(), { user: { username: 'newcomer', roles: [], disabled: false } }, path)
+    }
+  })
+
+  t.test('takes routes of a fork that say nothing, or have a schema of the same name', async (t) => {
+    t.match(operationOf('/fork/bare', 'get').responses[200], { description: 'OK' })
+    t.match(operationOf('/fork/mine', 'get').responses[200], { description: 'Teapots', content: { 'application/json': { schema: { type: 'array', items: { type: 'object', properties: { spout: {} } } } } } })
+    t.match(operationOf('/fork/ours', 'get').responses[200], { description: 'OK' })
   })
 
   t.test('has the refusals of a hook wherever a route has the hook', async (t) => {
@@ -82,15 +136,31 @@ t.test('The OpenAPI document', async (t) => {
     t.match(ours.responses[429], { description: '`rate_limited`', headers: { 'Retry-After': {} } })
   })
 
-  t.test('says which kinds of token refresh and logout take', async (t) => {
-    t.same(operationOf('/auth/refresh', 'post').security, [{ refreshToken: [] }])
-    t.same(operationOf('/auth/logout', 'post').security, [{ accessToken: [] }, { refreshToken: [] }])
+  t.test('says which kinds of token refresh and logout take, and that the body may hold one', async (t) => {
+    t.same(operationOf('/auth/refresh', 'post').security, [{ refreshToken: [] }, {}])
+    t.same(operationOf('/auth/logout', 'post').security, [{ accessToken: [] }, { refreshToken: [] }, {}])
+  })
+})
+
+t.test('The address in the document', async (t) => {
+  t.test('is ISSUER where one is chosen, or else where the document is', async (t) => {
+    const env = { ISSUER: 'https://id.example.com/auth' }
+    const chosen = (await (await build(t, { env })).inject({ url: '/docs/json' })).json()
+
+    t.same(chosen.servers.map(({ url }: { url: string }) => url), [env.ISSUER, '..'])
+    t.ok(chosen.paths['/auth/login'], 'a path in ISSUER is cut off no other')
   })
 })
 
 t.test('The docs', async (t) => {
   const server = await build(t)
   await server.listen({ host: '127.0.0.1', port: 0 })
+
+  t.test('have a page of their own name, for telephones too', async (t) => {
+    const { body } = await server.inject({ url: '/docs/' })
+
+    for (const part of ['<title>Postern</title>', 'content="width=device-width, initial-scale=1"', '/theme/icon.svg']) t.ok(body.includes(part), part)
+  })
 
   t.test('are sent to a hundred clients at a time, and one more gets 503', async (t) => {
     const ask = () => server.inject({ url: '/docs/static/favicon-32x32.png' })

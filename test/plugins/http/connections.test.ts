@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { build, converse, createLog } from '../../helper.ts'
@@ -15,7 +16,7 @@ t.test('One connection more than MAX_CONNECTIONS', async (t) => {
   const routes: FastifyPluginAsync = async (fastify) => {
     fastify.get('/count', async () => ++count)
   }
-  const server = await build(t, { env: { MAX_CONNECTIONS: '2', DOCS: 'off' }, routes, logger })
+  const server = await build(t, { env: { MAX_CONNECTIONS: '2', TRUST_PROXY: '127.0.0.1', DOCS: 'off' }, routes, logger })
   await server.listen({ host: '127.0.0.1', port: 0 })
 
   t.test('closes the idle ones, and finds room when it comes back', async (t) => {
@@ -29,7 +30,7 @@ t.test('One connection more than MAX_CONNECTIONS', async (t) => {
     while (/^HTTP\/1\.1 503/.test(await converse(server, LIVE.replace('\r\n\r\n', '\r\nConnection: close')))) continue
 
     await closed
-    t.match(lines.find(({ event }) => event === 'too_many_connections'), { level: 40, connections: 3 })
+    t.match(lines.find(({ event }) => event === 'too_many_connections'), { level: 40, connections: 2 })
   })
 
   t.test('gets 503 with Retry-After, and nothing that it asks for happens', async (t) => {
@@ -48,6 +49,53 @@ t.test('One connection more than MAX_CONNECTIONS', async (t) => {
     for (const socket of busy) socket.destroy()
     while (await connectionsOf(server) > 0) await nextTurn()
     t.equal(count, 0)
+  })
+})
+
+t.test('A client that opens as many connections as there may be', async (t) => {
+  const HALF = 'POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
+
+  /** The status that somebody at this address gets on a new connection. */
+  async function statusFrom (t: Test, server: FastifyInstance, localAddress: string, headers = '') {
+    const socket = open(t, server, localAddress)
+    socket.write(`POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n${headers}\r\n{}`)
+    return Number((await text(socket)).slice(9, 12))
+  }
+
+  async function buildSmall (t: Test, env: Record<string, string> = {}) {
+    const server = await build(t, { env: { MAX_CONNECTIONS: '30', RATE_LIMIT: 'on', DOCS: 'off', ...env } })
+    await server.listen({ host: '127.0.0.1', port: 0 })
+    return server
+  }
+
+  t.test('gets a third of them, and others find room', async (t) => {
+    const server = await buildSmall(t)
+    for (let i = 0; i < 50; i++) open(t, server, '127.0.0.2').write(HALF)
+    while (await connectionsOf(server) < 10) await nextTurn()
+
+    t.equal(await statusFrom(t, server, '127.0.0.2'), 503)
+    for (const other of ['127.0.0.3', '127.0.0.4', '127.0.0.3']) t.equal(await statusFrom(t, server, other), 404)
+  })
+
+  t.test('gets them all where RATE_LIMIT is off', async (t) => {
+    const server = await buildSmall(t, { RATE_LIMIT: 'off' })
+    for (let i = 0; i < 30; i++) open(t, server, '127.0.0.2').write(HALF)
+    while (await connectionsOf(server) < 30) await nextTurn()
+
+    t.equal(await statusFrom(t, server, '127.0.0.3'), 503)
+  })
+
+  t.test('and holds its bodies back gets a third, too, where a gateway is between', async (t) => {
+    const server = await buildSmall(t, { TRUST_PROXY: '127.0.0.1' })
+    const late = HALF.replace('\r\n', '\r\nX-Forwarded-For: 192.0.2.1\r\n')
+    const held = Array.from({ length: 12 }, () => open(t, server))
+    for (const socket of held) socket.write(late)
+
+    while (await statusFrom(t, server, '127.0.0.1', 'X-Forwarded-For: 192.0.2.1\r\n') !== 503) await nextTurn()
+    t.equal(await statusFrom(t, server, '127.0.0.1', 'X-Forwarded-For: 192.0.2.2\r\n'), 404)
+    for (const socket of held) socket.destroy()
+    while (await connectionsOf(server) > 0) await nextTurn()
+    t.equal(await statusFrom(t, server, '127.0.0.1', 'X-Forwarded-For: 192.0.2.1\r\n'), 404, 'it has given them back')
   })
 })
 
@@ -123,9 +171,9 @@ function connectionsOf (server: FastifyInstance): Promise<number> {
 }
 
 /** A connection that may fail: it is there to be refused. */
-function open (t: Test, server: FastifyInstance): Socket {
+function open (t: Test, server: FastifyInstance, localAddress = '127.0.0.1'): Socket {
   const { port } = server.server.address() as AddressInfo // it listens on a port
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => {})
   t.teardown(() => socket.destroy())
   return socket
 }

@@ -34,7 +34,7 @@ t.test('A known address', async (t) => {
 
     t.equal(response.statusCode, 405)
     t.match(response.headers['content-type'], /^application\/problem\+json/)
-    t.match(response.json(), { status: 405, code: 'method_not_allowed' })
+    t.match(response.json(), { status: 405, code: 'method_not_allowed', detail: 'This address takes other methods: POST.' })
   })
 
   t.test('answers HEAD as GET, without a body', async (t) => {

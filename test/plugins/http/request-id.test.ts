@@ -5,8 +5,9 @@ const OURS = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 t.test('X-Request-Id', async (t) => {
   const { lines, logger } = createLog()
-  const server = await build(t, { logger })
-  const idFor = async (given: string | string[]) => (await server.inject({ url: '/secret', headers: { 'x-request-id': given } })).headers['x-request-id']
+  const server = await build(t, { env: { TRUST_PROXY: '127.0.0.1' }, logger })
+  const idFor = async (given: string | string[], remoteAddress = '127.0.0.1') =>
+    (await server.inject({ url: '/secret', remoteAddress, headers: { 'x-request-id': given } })).headers['x-request-id']
 
   for (const given of ['7', 'a-gateways.own_Id-1', '0af7651916cd43dd8448eb211c80319c', 'x'.repeat(64)]) {
     t.test(`is the gateway's where it is fit for a log: ${given}`, async (t) => {
@@ -23,6 +24,11 @@ t.test('X-Request-Id', async (t) => {
       t.equal(lines.at(-1)?.reqId, id)
     })
   }
+
+  t.test('is one of ours where it is not a gateway\'s', async (t) => {
+    t.match(await idFor('case-4711', '192.0.2.1'), OURS)
+    t.equal(await idFor('case-4711', '::ffff:127.0.0.1'), 'case-4711')
+  })
 
   t.test('is another one for every request without one', async (t) => {
     const ids = new Set()

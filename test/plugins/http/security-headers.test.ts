@@ -33,14 +33,29 @@ t.test('Every answer', async (t) => {
         'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
         'x-content-type-options': 'nosniff',
         'x-frame-options': 'DENY',
-        'referrer-policy': 'no-referrer',
-        'strict-transport-security': 'max-age=31536000; includeSubDomains'
+        'referrer-policy': 'no-referrer'
       })
+    })
+  }
+
+  for (const [env, expected] of [
+    [{}, undefined],
+    [{ ISSUER: 'http://auth.example.com' }, undefined],
+    [{ ISSUER: 'https://auth.example.com' }, 'max-age=31536000'],
+    [{ ISSUER: 'https://auth.example.com', HSTS: 'off' }, undefined],
+    [{ HSTS: 'max-age=0' }, 'max-age=0'],
+    [{ HSTS: 'max-age=600; includeSubDomains; preload' }, 'max-age=600; includeSubDomains; preload']
+  ] as const) {
+    t.test(`tells browsers to stay with https as HSTS and ISSUER say: ${JSON.stringify(env)}`, async (t) => {
+      const server = await build(t, { env })
+
+      for (const url of ['/', '/secret', '/nowhere', '/users/%zz', '/verify']) t.equal((await server.inject({ url })).headers['strict-transport-security'], expected, url)
     })
   }
 
   t.test('has the headers that helmet sets', async (t) => {
     const setHeaders = helmet({
+      strictTransportSecurity: false, // a setting here
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] } },
       xFrameOptions: { action: 'deny' }
     })

@@ -204,7 +204,7 @@ export function abusiveTokens (server: FastifyInstance, accessToken: string, { s
       'exp in the year 9999': withClaims({ exp: 253_402_300_799 }),
       'exp as far off as whole numbers go': withClaims({ exp: Number.MAX_SAFE_INTEGER }),
       'exp beyond the longest session': withClaims({ exp: seconds + LONGEST_SESSION_SECONDS + 61 }),
-      'iat in the future': withClaims({ iat: seconds + 61 }),
+      'iat in the future': withClaims({ iat: seconds + 601 }),
       'iat and exp in the future': withClaims({ iat: seconds + 900, exp: seconds + 1800 }),
       'nbf in the future': withClaims({ nbf: seconds + 600 }),
       'nbf in the past': withClaims({ nbf: seconds - 600 }),
@@ -213,7 +213,7 @@ export function abusiveTokens (server: FastifyInstance, accessToken: string, { s
     }
   }
 
-  const good = [accessToken, signByUs(head, body), withClaims({ iat: seconds + 60 }), withClaims({ exp: seconds + LONGEST_SESSION_SECONDS }), withClaims({ more: true })]
+  const good = [accessToken, signByUs(head, body), withClaims({ iat: seconds + 600 }), withClaims({ exp: seconds + LONGEST_SESSION_SECONDS }), withClaims({ more: true })]
   return { bad, good }
 }
 

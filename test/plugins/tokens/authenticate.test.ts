@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, converse, signIn, signUp, signUpAdmin } from '../../helper.ts'
+import { NO_HOLD, build, converse, signIn, signUp, signUpAdmin } from '../../helper.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
 const CHALLENGE = /^Bearer error="invalid_token", error_description="[^"]+"$/
@@ -152,7 +152,7 @@ t.test('requireRole', async (t) => {
   })
 
   t.test('lets in who has the role', async (t) => {
-    await server.db.users.update(ada.user.id, { roles: ['reader', 'editor'] })
+    await server.db.users.update(ada.user.id, { roles: ['reader', 'editor'] }, NO_HOLD)
     const editor = await signIn(server, 'ada')
 
     const response = await editor.inject({ url: '/drafts' })

@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import t from 'tap'
-import { build, createClock, databaseUrl, signUp } from '../../helper.ts'
+import { assertList, assertRefused, bearer, build, createClock, databaseUrl, signUp } from '../../helper.ts'
+import type { Test } from 'tap'
+
+const MINUTE = 60
+const DAY = 24 * 60 * MINUTE
+const YEAR = 365 * DAY
 
 t.test('The blocklist', async (t) => {
   t.test('knows at once what another process revoked', async (t) => {
@@ -35,29 +40,33 @@ t.test('The blocklist', async (t) => {
   })
 
   t.test('keeps what is revoked twice as it was', async (t) => {
-    const { blocklist, db } = await build(t)
+    const clock = createClock()
+    const { blocklist, db } = await build(t, clock)
+    const until = clock.now() + 1000
 
-    await db.revocations.add('a token', 1000)
-    await db.revocations.add('a token', 2000)
+    await db.revocations.add('a token', until)
+    await db.revocations.add('a token', until + 1000)
 
-    t.same(db.revocations.since(0), [{ sequence: 1, kind: 'jti', revokedId: 'a token', until: 1000 }])
+    t.same(db.revocations.since(0), [{ sequence: 1, kind: 'jti', revokedId: 'a token', until }])
     t.equal(blocklist.has('a token'), true)
   })
 
-  t.test('forgets what has expired, in memory and on disk, and nothing else', async (t) => {
+  t.test('forgets what has expired, in memory, and on disk a day later, and nothing else', async (t) => {
     const clock = createClock()
-    const { blocklist, db } = await build(t, { now: clock.now })
+    const { blocklist, db } = await build(t, clock)
     await db.revocations.add('short', clock.now() + 1000)
-    await db.revocations.add('long', clock.now() + 2000)
+    await db.revocations.add('long', clock.now() + (DAY + MINUTE) * 1000)
     t.equal(blocklist.has('short'), true)
 
-    clock.advance(1)
+    clock.advance(1 + MINUTE)
     await blocklist.prune()
-
     t.equal(blocklist.has('short'), false)
     t.equal(blocklist.has('long'), true)
-    t.match(db.revocations.since(0), [{ revokedId: 'long' }])
-    t.equal(db.revocations.since(0).length, 1)
+    t.equal(db.revocations.since(0).length, 2)
+
+    clock.advance(DAY - MINUTE)
+    await blocklist.prune()
+    assertList(t, db.revocations.since(0), [{ revokedId: 'long' }])
   })
 
   t.test('learns what is new after it has forgotten all that was old', async (t) => {
@@ -65,8 +74,9 @@ t.test('The blocklist', async (t) => {
     const { blocklist, db } = await build(t, { now: clock.now })
     await db.revocations.add('old', clock.now() + 1000)
     t.equal(blocklist.has('old'), true)
-    clock.advance(1)
+    clock.advance(1 + DAY)
     await blocklist.prune()
+    t.same(db.revocations.since(0), [])
 
     await db.revocations.add('new', clock.now() + 1000)
 
@@ -81,14 +91,14 @@ t.test('The blocklist', async (t) => {
     const kid = randomBytes(32).toString('base64url')
 
     await Promise.all(short.map((id) => db.revocations.add(id, clock.now() + 1000)))
-    await Promise.all([...long, kid].map((id) => db.revocations.add(id, clock.now() + 2000)))
+    await Promise.all([...long, kid].map((id) => db.revocations.add(id, clock.now() + 2 * MINUTE * 1000)))
     const revoked = () => [short, long, [kid], others].map((ids) => ids.filter(blocklist.has).length)
 
     t.same(revoked(), [2000, 3000, 1, 0])
-    clock.advance(1)
+    clock.advance(1 + MINUTE)
     await blocklist.prune()
     t.same(revoked(), [0, 3000, 1, 0])
-    clock.advance(1)
+    clock.advance(2 * MINUTE)
     await blocklist.prune()
     t.same(revoked(), [0, 0, 0, 0])
   })
@@ -99,7 +109,7 @@ t.test('The blocklist', async (t) => {
 
     await db.probe.run(1)
     t.equal(blocklist.revision(), before)
-    await db.revocations.add('a token', 1000)
+    await db.revocations.add('a token', Date.now() + 1000)
 
     t.ok(blocklist.revision() > before)
   })
@@ -116,5 +126,85 @@ t.test('The blocklist', async (t) => {
     t.ok(response.statusCode >= 500)
     t.notMatch(response.body, '42')
     for (let i = 0; i < 2; i++) t.throws(() => server.accessTokens.verify(ada.access_token), /not open/) // in one turn
+  })
+})
+
+t.test('A token that was revoked stays so', async (t) => {
+  /** A service of which somebody has logged out, and what can happen to it. */
+  async function prepare (t: Test, env: Record<string, string> = {}) {
+    const clock = createClock()
+    const settings = { env: { DATABASE_URL: databaseUrl(t), DOCS: 'off', ...env }, ...clock }
+    let server = await build(t, settings)
+    const ada = await signUp(server)
+    await ada.inject({ method: 'POST', url: '/auth/logout' })
+
+    return {
+      clock,
+      async runJobs () {
+        await server.blocklist.prune()
+        await server.sessions.prune()
+      },
+      async restart () {
+        await server.db.serviceState.record({ FORGET_FROM: String(server.forgetBefore(0)) }, clock.now()) // as the job does each minute
+        await server.close()
+        server = await build(t, settings)
+      },
+      async assertRevoked () {
+        const response = await server.inject({ url: '/secret', headers: bearer(ada.access_token) })
+        assertRefused(t, response, 401, response.json().code === 'token_expired' ? 'token_expired' : 'token_revoked')
+        return response.json().code
+      }
+    }
+  }
+
+  for (const [name, seconds] of Object.entries({ '20 minutes': 20 * MINUTE, 'a day': DAY, 'a year': YEAR })) {
+    for (const restarts of [false, true]) {
+      t.test(`when the clock was ahead by ${name} for a minute${restarts ? ', with restarts between' : ''}`, async (t) => {
+        const { clock, runJobs, restart, assertRevoked } = await prepare(t)
+        clock.set(seconds)
+        for (let i = 0; i < 2; i++) {
+          clock.advance(30)
+          await runJobs()
+          if (restarts) await restart()
+          t.equal(await assertRevoked(), 'token_expired')
+        }
+
+        clock.set(-seconds)
+
+        t.equal(await assertRevoked(), 'token_revoked')
+        if (restarts) await restart()
+        t.equal(await assertRevoked(), 'token_revoked')
+      })
+    }
+  }
+
+  t.test('when the clock is set back after the token has expired', async (t) => {
+    const { clock, runJobs, restart, assertRevoked } = await prepare(t, { ACCESS_TOKEN_TTL: '30s' })
+    clock.advance(100)
+    await runJobs()
+    t.equal(await assertRevoked(), 'token_expired')
+
+    clock.set(-85)
+    t.equal(await assertRevoked(), 'token_revoked')
+    await restart()
+    t.equal(await assertRevoked(), 'token_revoked')
+  })
+})
+
+t.test('A clock that stays ahead', async (t) => {
+  t.test('is believed after a day', async (t) => {
+    const clock = createClock()
+    const { blocklist, db } = await build(t, clock)
+    await db.revocations.add('a token', clock.now() + 3 * DAY * 1000)
+
+    clock.set(YEAR)
+    await blocklist.prune()
+    clock.advance(DAY - 1)
+    await blocklist.prune()
+    t.equal(db.revocations.since(0).length, 1)
+    clock.advance(2)
+    await blocklist.prune()
+
+    t.equal(db.revocations.since(0).length, 0)
   })
 })

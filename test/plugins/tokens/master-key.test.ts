@@ -1,7 +1,8 @@
-import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { build, databaseUrl } from '../../helper.ts'
+import { openDatabase } from '../../../db/index.ts'
+import { build, databaseUrl, signUp } from '../../helper.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 const OTHER_KEY = Buffer.alloc(32, 8).toString('base64')
@@ -107,18 +108,50 @@ t.test('The file master.key', async (t) => {
   t.test('stops the start when it is another than the one that the keys were sealed with', async (t) => {
     const env = { DATABASE_URL: databaseUrl(t) }
     await (await build(t, { env })).close()
-    await rm(keyFile(env))
+    await writeFile(keyFile(env), KEY)
 
     await t.rejects(build(t, { env }), { code: 'wrong_setting', message: /^MASTER_KEY, or the file master\.key beside the database, is not the key of this database\. .+\.$/ })
   })
 
-  t.test('stops the start when it cannot be read', async (t) => {
+  for (const [what, secret] of [['keys', {}], ['accounts', { JWT_ALGORITHM: 'HS256', JWT_SECRET: 'thirty-two bytes, or a few more of them' }]] as const) {
+    t.test(`stops the start when it is lost, and is not made anew beside ${what}`, async (t) => {
+      const env = { DATABASE_URL: databaseUrl(t), ...secret }
+      const server = await build(t, { env })
+      if (what === 'accounts') await signUp(server)
+      await server.close()
+      await rm(keyFile(env))
+
+      await t.rejects(build(t, { env }), { code: 'wrong_setting', message: /^The master key of the database, the file \S+, is missing\. Restore it, or / })
+
+      await t.rejects(stat(keyFile(env)), { code: 'ENOENT' })
+    })
+  }
+
+  t.test('is not made in the place of a link to a file that is not there', async (t) => {
+    const env = { DATABASE_URL: databaseUrl(t) }
+    await mkdir(dirname(keyFile(env)))
+    await symlink('/not/mounted/master.key', keyFile(env))
+
+    await t.rejects(build(t, { env }), { code: 'wrong_setting', message: /^The master key of the database, the file \S+, is missing\./ })
+  })
+
+  t.test('is made when the first start was interrupted before it', async (t) => {
+    const env = { DATABASE_URL: databaseUrl(t) }
+    const { close } = await openDatabase(env.DATABASE_URL)
+    await close()
+
+    await build(t, { env })
+
+    t.equal((await stat(keyFile(env))).mode & 0o777, 0o600)
+  })
+
+  t.test('stops the start with a sentence when it cannot be read', async (t) => {
     const env = { DATABASE_URL: databaseUrl(t) }
     await (await build(t, { env })).close()
     await rm(keyFile(env))
-    t.testdir({ data: { 'master.key': {} } })
+    await mkdir(keyFile(env))
 
-    await t.rejects(build(t, { env }), { code: 'EISDIR' })
+    await t.rejects(build(t, { env }), { code: 'wrong_setting', message: /^The file \S+master\.key cannot be read \(EISDIR.+\)\. Give it back/ })
   })
 })
 

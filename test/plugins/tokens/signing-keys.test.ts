@@ -1,6 +1,6 @@
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { build, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
+import { bearer, build, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
@@ -89,7 +89,7 @@ t.test('signingKeys.rotate', async (t) => {
     t.equal(headerOf((await signUp(server)).access_token).kid, kid)
   })
 
-  t.test('keeps the old key until its last token has expired, and no longer', async (t) => {
+  t.test('keeps the old key until its last token has expired, and a day longer', async (t) => {
     const clock = createClock()
     const server = await build(t, { env: { KEY_PREPUBLISH: '2h' }, now: clock.now })
     const { kid: old } = server.signingKeys.current()
@@ -97,7 +97,7 @@ t.test('signingKeys.rotate', async (t) => {
     clock.advance(2 * HOUR - 1)
     const last = await signUp(server)
 
-    clock.advance(15 * 60)
+    clock.advance(15 * 60 + 24 * HOUR)
     await server.signingKeys.rotateWhenDue()
     t.same(kidsOf(server), [old, kid])
     t.equal((await last.inject({ url: '/secret' })).json().code, 'token_expired')
@@ -106,6 +106,26 @@ t.test('signingKeys.rotate', async (t) => {
 
     t.same(kidsOf(server), [kid])
   })
+
+  for (const [what, before, after] of [['raised', '15m', '9d'], ['lowered', '9d', '15m']] as const) {
+    t.test(`keeps the old key for as long as its tokens live, when ACCESS_TOKEN_TTL is ${what} after the next key was published`, async (t) => {
+      const clock = createClock()
+      const env = { DATABASE_URL: databaseUrl(t), KEY_PREPUBLISH: '1h' }
+      const first = await build(t, { env: { ...env, ACCESS_TOKEN_TTL: before }, now: clock.now })
+      const early = await signUp(first)
+      if (what === 'raised') await first.signingKeys.rotate()
+      await first.close()
+      const second = await build(t, { env: { ...env, ACCESS_TOKEN_TTL: after }, now: clock.now })
+      const late = await signUp(second)
+      if (what === 'lowered') await second.signingKeys.rotate(clock.now())
+
+      clock.advance(9 * DAY - 1)
+      await second.signingKeys.rotateWhenDue()
+
+      const longer = what === 'raised' ? late : early
+      t.equal((await second.inject({ url: '/secret', headers: bearer(longer.access_token) })).statusCode, 200)
+    })
+  }
 
   t.test('gives the array and the JWK set of before for as long as nothing has changed', async (t) => {
     const server = await build(t)

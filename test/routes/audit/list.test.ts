@@ -2,7 +2,7 @@ import t from 'tap'
 import { PASSWORD, assertRefused, buildShared, createClock, signIn, signUp, signUpAdmin } from '../../helper.ts'
 
 const clock = createClock()
-const server = await buildShared(t, { env: { AUDIT_REFRESHES: 'on' }, now: clock.now })
+const server = await buildShared(t, { env: { AUDIT_REFRESHES: 'on', TRUST_PROXY: '127.0.0.1' }, now: clock.now })
 
 interface Event { sequence: number, event: string, subject: string }
 

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import t from 'tap'
-import { PASSWORD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
+import { NO_HOLD, PASSWORD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 import type { User } from '../../../plugins/core/database.ts'
 
@@ -76,7 +76,7 @@ t.test('POST /auth/login', async (t) => {
 
   t.test('says that an account is disabled only after the right password', async (t) => {
     const { user } = await signUp(server, { username: 'ada' })
-    await server.db.users.update(user.id, { disabled: true })
+    await server.db.users.update(user.id, { disabled: true }, NO_HOLD)
 
     assertRefused(t, await login(server, { username: 'ada', password: 'not the password' }), 401, 'invalid_credentials')
     assertRefused(t, await login(server, { username: 'ada', password: PASSWORD }), 403, 'account_disabled')
@@ -114,10 +114,10 @@ t.test('POST /auth/login', async (t) => {
   })
 
   const changes: Array<[what: string, change: (server: FastifyInstance, user: User) => Promise<unknown>]> = [
-    ['disabled', ({ db }, { id }) => db.users.update(id, { disabled: true })],
-    ['deleted', ({ db }, { id }) => db.users.remove(id)],
-    ['given other roles', ({ db }, { id }) => db.users.update(id, { roles: ['editor'] })],
-    ['given another password', ({ db }, user) => db.users.changePassword(user, user.passwordHash, '', Date.now() + 1)]
+    ['disabled', ({ db }, { id }) => db.users.update(id, { disabled: true }, NO_HOLD)],
+    ['deleted', ({ db }, { id }) => db.users.remove(id, NO_HOLD)],
+    ['given other roles', ({ db }, { id }) => db.users.update(id, { roles: ['editor'] }, NO_HOLD)],
+    ['given another password', ({ db }, { id, passwordHash }) => db.users.setPassword(id, passwordHash, Date.now() + 1)]
   ]
   for (const [what, change] of changes) {
     t.test(`starts no session when the account is ${what} while its password is checked`, async (t) => {

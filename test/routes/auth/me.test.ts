@@ -21,7 +21,7 @@ t.test('PATCH /auth/me', async (t) => {
   t.test('changes one\'s names, and signs in by the new ones only', async (t) => {
     const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
 
-    const response = await change(ada, { username: 'Countess', email: ' Countess@Example.com', name: 'Ada King' })
+    const response = await change(ada, { username: 'Countess', email: ' Countess@Example.com', name: 'Ada King', password: PASSWORD })
 
     t.equal(response.statusCode, 200)
     const expected = { ...ada.user, username: 'Countess', email: 'countess@example.com', name: 'Ada King' }
@@ -35,10 +35,39 @@ t.test('PATCH /auth/me', async (t) => {
     const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
 
     await change(ada, { name: 'Ada King' })
-    const response = await change(ada, { username: 'countess' })
+    const response = await change(ada, { username: 'countess', password: PASSWORD })
 
     t.strictSame(response.json(), { ...ada.user, username: 'countess', name: 'Ada King' })
     t.equal((await ada.refresh()).statusCode, 200)
+  })
+
+  t.test('asks for the password where a name to sign in with changes', async (t) => {
+    const ada = await signUp(server, { username: 'ada', email: 'ada@example.com' })
+    const before = await stored(server)
+
+    for (const names of [{ username: 'thief' }, { email: 'thief@example.com' }, { username: 'thief', password: 'not the password' }]) {
+      assertRefused(t, await change(ada, names), 403, 'wrong_password')
+    }
+    t.strictSame(await stored(server), before)
+    t.equal((await change(ada, { username: 'Ada', email: 'ada@example.com', name: 'Ada King' })).statusCode, 200, 'the same names need none')
+  })
+
+  t.test('gives a name that was given up to nobody else for 30 days', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { now: clock.now })
+    const [ada, admin] = [await signUp(server, { username: 'ada', email: 'ada@example.com' }), await signUpAdmin(server)]
+    const thief = await signUp(server)
+    const register = (username: string) => server.inject({ method: 'POST', url: '/auth/register', payload: { username, password: PASSWORD } })
+    await change(ada, { username: 'countess', email: 'countess@example.com', password: PASSWORD })
+
+    assertRefused(t, await register('ADA'), 409, 'username_taken')
+    assertRefused(t, await change(thief, { email: 'Ada@example.com', password: PASSWORD }), 409, 'email_taken')
+    t.equal((await change(ada, { username: 'ada', password: PASSWORD })).statusCode, 200, 'its own account may have it')
+    await change(ada, { username: 'countess', password: PASSWORD })
+    const given = await admin.inject({ method: 'PATCH', url: `/users/${thief.user.id}`, payload: { email: 'ada@example.com' } })
+    t.equal(given.statusCode, 200, 'an administrator may give it to anybody')
+    clock.advance(30 * 86_400)
+    t.equal((await register('ada')).statusCode, 201)
   })
 
   t.test('takes a display name away', async (t) => {
@@ -63,15 +92,15 @@ t.test('PATCH /auth/me', async (t) => {
     const ada = await signUp(server)
     const before = await stored(server)
 
-    assertRefused(t, await change(ada, { username: 'GRACE', name: 'Ada' }), 409, 'username_taken')
-    assertRefused(t, await change(ada, { email: 'Grace@Example.com', name: 'Ada' }), 409, 'email_taken')
+    assertRefused(t, await change(ada, { username: 'GRACE', name: 'Ada', password: PASSWORD }), 409, 'username_taken')
+    assertRefused(t, await change(ada, { email: 'Grace@Example.com', name: 'Ada', password: PASSWORD }), 409, 'email_taken')
     t.strictSame(await stored(server), before)
   })
 
   t.test('logs the user and the fields, and not their values', async (t) => {
     const ada = await signUp(server)
 
-    await change(ada, { email: 'ada@example.com', name: 'Ada King' })
+    await change(ada, { email: 'ada@example.com', name: 'Ada King', password: PASSWORD })
 
     t.match(lines.at(-1), { event: 'account_changed', user: ada.user.id, fields: ['email', 'name'] })
     t.notMatch(JSON.stringify(lines.at(-1)), 'example.com')
@@ -81,7 +110,7 @@ t.test('PATCH /auth/me', async (t) => {
     const ada = await signUp(server)
     const before = await stored(server)
 
-    for (const body of [{ roles: ['admin'] }, { disabled: false }, { id: 'A'.repeat(22) }, { password: PASSWORD }, { username: null }, {}]) {
+    for (const body of [{ roles: ['admin'] }, { disabled: false }, { id: 'A'.repeat(22) }, { username: null }, {}]) {
       assertRefused(t, await change(ada, body), 400, 'validation_failed')
     }
     t.strictSame(await stored(server), before)
@@ -89,7 +118,7 @@ t.test('PATCH /auth/me', async (t) => {
 })
 
 t.test('DELETE /auth/me', async (t) => {
-  t.test('deletes the account, ends its sessions and frees its names', async (t) => {
+  t.test('deletes the account, ends its sessions and keeps its names from others for a while', async (t) => {
     const phone = await signUp(server, { username: 'ada', email: 'ada@example.com' })
     const laptop = await signIn(server, 'ada')
 
@@ -98,8 +127,8 @@ t.test('DELETE /auth/me', async (t) => {
     t.equal(response.statusCode, 204)
     for (const tokens of [phone, laptop]) await assertOver(t, server, tokens)
     await t.rejects(signIn(server, 'ada'), /invalid_credentials/)
-    const { user } = await signUp(server, { username: 'ada', email: 'ada@example.com' })
-    t.not(user.id, phone.user.id)
+    const again = await server.inject({ method: 'POST', url: '/auth/register', payload: { username: 'ada', password: PASSWORD } })
+    assertRefused(t, again, 409, 'username_taken')
   })
 
   t.test('asks for the password', async (t) => {
@@ -124,8 +153,8 @@ t.test('DELETE /auth/me', async (t) => {
 
     const response = await remove(ada)
 
-    assertRefused(t, response, 403, 'wrong_password')
-    t.equal((await change).statusCode, 204)
+    assertRefused(t, response, 401, 'token_revoked')
+    t.equal((await change).statusCode, 200)
     t.ok(await signIn(server, 'ada', 'eight purple elephants'))
   })
 
@@ -139,7 +168,7 @@ t.test('DELETE /auth/me', async (t) => {
   })
 
   t.test('refuses even the right password after too many wrong ones', async (t) => {
-    const server = await build(t, { env: { RATE_LIMIT: 'on', RATE_LIMIT_ACCOUNT: '2/15m' }, now: createClock().now })
+    const server = await build(t, { env: { RATE_LIMIT: 'on', RATE_LIMIT_PAIR: '2/15m' }, now: createClock().now })
     const ada = await signUp(server, { username: 'ada' })
     for (let i = 0; i < 2; i++) assertRefused(t, await remove(ada, 'not the password'), 403, 'wrong_password')
 

@@ -11,23 +11,23 @@ t.test('POST /auth/password', async (t) => {
 
     const response = await change(ada)
 
-    t.equal(response.statusCode, 204)
+    t.equal(response.statusCode, 200)
     t.ok(await signIn(server, 'ada', NEW_PASSWORD))
     await t.rejects(signIn(server, 'ada', PASSWORD), /invalid_credentials/)
   })
 
-  t.test('ends all other sessions, and goes on with this one', async (t) => {
+  t.test('ends every session, this one too, and starts a new one', async (t) => {
     const phone = await signUp(server, { username: 'ada' })
     const laptop = await signIn(server, 'ada')
     const grace = await signUp(server)
 
-    await change(laptop)
+    const next = (await change(laptop)).json()
 
-    await assertOver(t, server, phone)
-    for (const person of [laptop, grace]) {
-      t.equal((await person.inject({ url: '/secret' })).statusCode, 200)
-      t.equal((await person.refresh()).statusCode, 200)
-    }
+    for (const tokens of [phone, laptop]) await assertOver(t, server, tokens)
+    t.equal((await server.inject({ url: '/secret', headers: bearer(next.access_token) })).statusCode, 200)
+    t.equal((await laptop.refresh(next.refresh_token)).statusCode, 200)
+    t.strictSame(Object.keys(next), ['access_token', 'refresh_token', 'token_type', 'expires_in', 'refresh_token_expires_in'])
+    t.equal((await grace.inject({ url: '/secret' })).statusCode, 200)
   })
 
   t.test('asks for the current password', async (t) => {
@@ -65,10 +65,21 @@ t.test('POST /auth/password', async (t) => {
 
     const responses = await Promise.all(passwords.map((password) => change(ada, password)))
 
-    const winner = responses.findIndex(({ statusCode }) => statusCode === 204)
-    assertRefused(t, responses[1 - winner]!, 403, 'wrong_password')
+    const winner = responses.findIndex(({ statusCode }) => statusCode === 200)
+    assertRefused(t, responses[1 - winner]!, 401, 'token_revoked')
     t.ok(await signIn(server, 'ada', passwords[winner]))
     await t.rejects(signIn(server, 'ada', passwords[1 - winner]), /invalid_credentials/)
+  })
+
+  t.test('changes nothing when the session ends while the new password is hashed', async (t) => {
+    const ada = await signUp(server, { username: 'ada' })
+    const laptop = await signIn(server, 'ada')
+
+    const changing = change(ada)
+    await laptop.inject({ method: 'POST', url: '/auth/logout/all' })
+
+    assertRefused(t, await changing, 401, 'token_revoked')
+    t.ok(await signIn(server, 'ada', PASSWORD))
   })
 
   t.test('works on a password that was hashed with other parameters', async (t) => {
@@ -83,7 +94,7 @@ t.test('POST /auth/password', async (t) => {
       payload: { current_password: PASSWORD, new_password: NEW_PASSWORD }
     })
 
-    t.equal(response.statusCode, 204)
+    t.equal(response.statusCode, 200)
     assertList(t, (await stored(server)).users, [{ passwordHash: /^\$argon2id\$v=19\$m=1024,t=2,p=1\$/ }])
   })
 

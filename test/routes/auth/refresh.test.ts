@@ -1,6 +1,6 @@
 import t from 'tap'
 import { timesOf } from '../../../plugins/accounts/session-times.ts'
-import { assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
+import { NO_HOLD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 
 const MINUTE = 60
@@ -56,7 +56,7 @@ t.test('POST /auth/refresh', async (t) => {
   t.test('has the roles that the account has', async (t) => {
     await signUp(server, { username: 'ada' })
     const [user] = (await stored(server)).users
-    await server.db.users.update(user!.id, { roles: ['editor'] })
+    await server.db.users.update(user!.id, { roles: ['editor'] }, NO_HOLD)
 
     const { access_token: accessToken } = (await (await signIn(server, 'ada')).refresh()).json()
 
@@ -88,7 +88,65 @@ t.test('POST /auth/refresh', async (t) => {
     t.equal(next.size, 1)
     assertList(t, (await stored(server)).sessions, [{ generation: 1 }])
     for (const response of responses) t.equal(await statusOfSecret(server, response.json().access_token), 200)
+    const ids = await Promise.all(responses.map(async (response) => (await server.accessTokens.verify(response.json().access_token)).jti))
+    t.equal(new Set(ids).size, 1, 'however often it is asked, there is one token more')
     t.equal((await ada.refresh([...next][0])).statusCode, 200)
+  })
+
+  t.test('ends the session when another place uses a token again, once the new access token was seen in use', async (t) => {
+    const server = await build(t, { now: clock.now })
+    const elsewhere = { 'user-agent': 'another' }
+    const ada = await signUp(server)
+    const { access_token: next } = (await ada.refresh()).json()
+    const replay = () => server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), ...elsewhere } })
+
+    t.equal((await replay()).statusCode, 200, 'a client that moved and lost the answer')
+    t.equal(await statusOfSecret(server, next), 200)
+
+    assertRefused(t, await replay(), 401, 'token_revoked')
+    t.equal(await statusOfSecret(server, next), 401)
+  })
+
+  t.test('finds out a thief who follows the owner\'s session', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { now: clock.now })
+    const owner = await signUp(server)
+    const thief = { 'user-agent': 'the thief\'s' }
+    let [held, stolen] = [owner.refresh_token, owner.refresh_token]
+    let isOver = false
+
+    for (let round = 0; !isOver && round < 3; round++) {
+      clock.advance(600)
+      const refreshed = (await owner.refresh(held)).json()
+      held = refreshed.refresh_token
+      await statusOfSecret(server, refreshed.access_token)
+      clock.advance(3)
+      const followed = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(stolen), ...thief } })
+      isOver = followed.statusCode === 401
+      stolen = followed.json().refresh_token
+    }
+
+    t.ok(isOver)
+    assertRefused(t, await owner.refresh(held), 401, 'token_revoked')
+  })
+
+  t.test('counts every new access token as used where other processes may have seen it', async (t) => {
+    const server = await build(t, { env: { WORKERS: '2' } })
+    const ada = await signUp(server)
+    await ada.refresh()
+
+    const replay = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), 'user-agent': 'another' } })
+
+    assertRefused(t, replay, 401, 'token_revoked')
+  })
+
+  t.test('takes the token of the body, whatever Authorization holds', async (t) => {
+    const ada = await signUp(server)
+
+    for (const authorization of ['Bearer undefined', `Bearer ${ada.access_token}`, 'Bearer', 'Basic YTpi']) {
+      const response = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { authorization }, payload: { refresh_token: ada.refresh_token } })
+      t.equal(response.statusCode, 200, authorization)
+    }
   })
 
   t.test('ends the session of a token that is used again after the grace, and logs a warning', async (t) => {
@@ -172,7 +230,7 @@ t.test('POST /auth/refresh', async (t) => {
     const clock = createClock()
     const server = await build(t, { env: { REFRESH_TOKEN_TTL: '1h' }, now: clock.now })
     const ada = await signUp(server)
-    clock.advance(60 * MINUTE)
+    clock.advance(25 * 60 * MINUTE)
     await server.sessions.prune()
 
     const response = await ada.refresh()
@@ -221,9 +279,9 @@ t.test('POST /auth/refresh', async (t) => {
     const server = await build(t, { env: { RATE_LIMIT: 'on' }, now: clock.now })
     const sid = sidOf((await signUp(server)).access_token)
     const now = clock.now()
-    const rotation = { now, grace: 0, timesOf: (createdAt: number) => timesOf(createdAt, now, server.config), mostLiveTokens: Infinity }
-    await Promise.all(Array.from({ length: 255 }, (_, generation) => server.db.sessions.rotate(sid, generation, rotation))) // all of them in one commit
-    const token = server.refreshTokens.make(sid, 255)
+    const rotation = { now, grace: 0, timesOf: (createdAt: number) => timesOf(createdAt, now, server.config), mostLiveTokens: Infinity, place: { ip: '', userAgent: null }, isInUse: () => false }
+    await Promise.all(Array.from({ length: 127 }, (_, generation) => server.db.sessions.rotate(sid, generation, rotation))) // all of them in one commit
+    const token = server.refreshTokens.make(sid, 127)
 
     clock.advance(1)
     const refused = await send(server, token)

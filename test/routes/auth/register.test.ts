@@ -54,7 +54,7 @@ t.test('POST /auth/register', async (t) => {
     const response = await register(server, { name: 'Ada', password: PASSWORD })
 
     assertRefused(t, response, 400, 'validation_failed')
-    t.match(response.json().errors, [{ pointer: '/username' }, { pointer: '/email' }])
+    t.match(response.json().errors, [{ pointer: '', detail: 'must have username or email' }])
     t.strictSame((await stored(server)).users, [])
   })
 
@@ -86,6 +86,18 @@ t.test('POST /auth/register', async (t) => {
         t.strictSame(await stored(server), before)
       })
     }
+  })
+
+  t.test('hashes no password for a name that is taken', async (t) => {
+    await signUp(server, { username: 'ada', email: 'ada@example.com' })
+    const hashes = t.capture(server.passwords, 'hash', server.passwords.hash)
+
+    for (const names of [{ username: 'Ada' }, { username: 'bea', email: 'Ada@Example.com' }]) {
+      const response = await server.inject({ method: 'POST', url: '/auth/register', payload: { ...names, password: PASSWORD } })
+      t.equal(response.statusCode, 409)
+    }
+
+    t.equal(hashes().length, 0)
   })
 
   t.test('refuses a taken e-mail address though the username is free, and leaves the username free', async (t) => {

@@ -7,7 +7,7 @@ const AGENT = 'curl/8.5.0'
 const server = await buildShared(t)
 
 t.test('GET /auth/sessions', async (t) => {
-  t.test('lists the caller\'s live sessions, the last used first, and marks the current one', async (t) => {
+  t.test('lists the caller\'s live sessions, the last used first, with where each was last refreshed, and marks the current one', async (t) => {
     const clock = createClock()
     const server = await build(t, { now: clock.now })
     const phone = await signUp(server, { username: 'ada' })
@@ -17,13 +17,13 @@ t.test('GET /auth/sessions', async (t) => {
     clock.advance(60)
     await signIn(server, 'ada')
     clock.advance(60)
-    await phone.refresh(laptop.refresh_token)
+    await server.inject({ method: 'POST', url: '/auth/refresh', remoteAddress: '203.0.113.9', headers: { 'user-agent': 'another' }, payload: { refresh_token: laptop.refresh_token } })
 
     const response = await phone.inject({ url: '/auth/sessions' })
 
     t.equal(response.statusCode, 200)
     assertList(t, response.json().sessions, [
-      { created_at: '2026-11-21T12:01:00.000Z', last_used_at: '2026-11-21T12:03:00.000Z', expires_at: '2026-12-21T12:03:00.000Z', ip: '127.0.0.1', user_agent: AGENT, current: false },
+      { created_at: '2026-11-21T12:01:00.000Z', last_used_at: '2026-11-21T12:03:00.000Z', expires_at: '2026-12-21T12:03:00.000Z', ip: '203.0.113.9', user_agent: 'another', current: false },
       { created_at: '2026-11-21T12:02:00.000Z', last_used_at: '2026-11-21T12:02:00.000Z', current: false },
       { created_at: '2026-11-21T12:00:00.000Z', last_used_at: '2026-11-21T12:00:00.000Z', current: true }
     ])

@@ -1,7 +1,13 @@
+import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { assertOver, assertRefused, basic, bearer, build, buildShared, claimsOf, createClock, createLog, databaseUrl, signIn, signUp, signUpAdmin, signUpClient } from '../../helper.ts'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
 
 const SECOND = 1000
 
@@ -9,14 +15,35 @@ const clock = createClock()
 const log = createLog()
 const server = await buildShared(t, { env: { ISSUER: 'https://id.example.com', REFRESH_GRACE: '0s' }, now: clock.now, logger: log.logger })
 const client = await signUpClient(server)
+await server.listen({ host: '127.0.0.1', port: 0 })
 
 function post (what: 'introspect' | 'revoke', payload: object | string, headers: Record<string, string> = client) {
   return server.inject({ method: 'POST', url: `/oauth/${what}`, payload, headers })
 }
 
+/** A service, and the file of its database to break. */
+async function startBroken (t: Test) {
+  const broken = await build(t, { env: { DATABASE_URL: databaseUrl(t) } })
+  const file = new Client(broken.db.file)
+  t.teardown(() => file.close())
+  return { broken, file }
+}
+
 async function introspected (token: string) {
   const response = await post('introspect', { token })
   return response.json()
+}
+
+/** Sends a request over a socket, its body in two pieces, and does something between them when the service waits for the second. */
+async function sendInTwo ({ server }: FastifyInstance, head: string[], body: string, between: () => Promise<unknown>): Promise<string> {
+  const arrived = once(server, 'request')
+  const { port } = server.address() as AddressInfo // it listens on a port
+  const socket = connect(port, '127.0.0.1')
+  socket.write([...head, 'Host: localhost', 'Connection: close', 'Content-Type: application/json', `Content-Length: ${body.length}`, '', body.slice(0, -1)].join('\r\n'))
+  await arrived
+  await between()
+  socket.write(body.slice(-1))
+  return text(socket)
 }
 
 async function statusOf (token: string) {
@@ -99,14 +126,30 @@ t.test('POST /oauth/introspect', async (t) => {
     assertRefused(t, await post('introspect', '', { 'content-type': 'application/json', ...client }), 400, 'validation_failed')
   })
 
+  t.test('says of every refusal what RFC 6749 has for it, too', async (t) => {
+    const { broken, file } = await startBroken(t)
+    const headers = await signUpClient(broken)
+    const ask = (payload: object, headers?: Record<string, string>) => broken.inject({ method: 'POST', url: '/oauth/introspect', headers, payload })
+    const refusals = [await ask({ token: 'x' }), await ask({}, headers), await ask({ token: 'x' }, { ...headers, 'content-type': 'text/plain' })]
+    file.exec('alter table clients rename to away')
+    refusals.push(await ask({ token: 'x' }, headers))
+    await broken.close()
+
+    t.same(refusals.map((refusal) => refusal.json().error), ['invalid_client', 'invalid_request', 'invalid_request', 'server_error'])
+    for (const refusal of refusals) {
+      const { detail, error_description: description } = refusal.json()
+      t.equal(description, detail)
+      t.match(description, /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/)
+    }
+    t.notOk(Object.hasOwn((await server.inject({ url: '/secret' })).json(), 'error'))
+  })
+
   t.test('refuses a POST without a body', async (t) => {
     assertRefused(t, await server.inject({ method: 'POST', url: '/oauth/introspect', headers: client }), 400, 'validation_failed')
   })
 
   t.test('answers with an error while the database cannot be read', async (t) => {
-    const broken = await build(t, { env: { DATABASE_URL: databaseUrl(t) } })
-    const file = new Client(broken.db.file)
-    t.teardown(() => file.close())
+    const { broken, file } = await startBroken(t)
     const { access_token: token } = await signUp(broken)
     const headers = await signUpClient(broken)
     const introspect = () => broken.inject({ method: 'POST', url: '/oauth/introspect', headers, payload: { token } })
@@ -208,7 +251,9 @@ t.test('A client', async (t) => {
     'is nobody': basic('', '').authorization,
     'is a person': basic(username, 'seven yellow umbrellas').authorization,
     'has a token': `Bearer ${token}`,
-    'has a secret with more after it': basic(id, `${secret}:more`).authorization.replace('Basic', 'Basic x'),
+    'has a secret with more after it': basic(id, `${secret}:more`).authorization,
+    'has an escape that is none': basic(id, `%zz${secret}`).authorization,
+    'has bytes before its credentials': basic(id, secret).authorization.replace('Basic', 'Basic x'),
     'has its credentials in clear': `Basic ${id}:${secret}`,
     'has no credentials': 'Basic',
     'has credentials with a blank in them': `Basic ${encode(`${id}:`)} ${encode(secret)}`,
@@ -220,6 +265,7 @@ t.test('A client', async (t) => {
         const response = await post(what, { token }, { ...authorization !== undefined && { authorization } })
 
         assertRefused(t, response, 401, 'invalid_client')
+        t.equal(response.json().error, 'invalid_client')
         t.equal(response.headers['www-authenticate'], 'Basic realm="postern", charset="UTF-8"')
         t.notOk(response.body.includes(id))
       }
@@ -228,6 +274,46 @@ t.test('A client', async (t) => {
 
   t.test('may write Basic as it likes', async (t) => {
     for (const scheme of ['Basic', 'basic', 'BASIC']) t.equal((await post('introspect', { token }, { authorization: client.authorization.replace('Basic', scheme) })).statusCode, 200)
+  })
+
+  t.test('may escape its id and its secret, as RFC 6749 demands, whatever it escapes', async (t) => {
+    const every = (text: string) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16)}`).join('')
+    const punctuation = (text: string) => encodeURIComponent(text).replaceAll(/[-_.!~*'()]/g, every)
+    const dotted = 'my-api_1.0'
+    const itsSecret = await server.apiClients.create(dotted)
+
+    for (const escape of [encodeURIComponent, punctuation, every]) {
+      t.equal((await post('introspect', { token }, basic(escape(id), escape(secret)))).statusCode, 200)
+      t.equal((await post('introspect', { token }, basic(escape(dotted), escape(itsSecret!)))).statusCode, 200)
+    }
+  })
+
+  t.test('may send its credentials in the body instead, as JSON or as a form', async (t) => {
+    const { access_token: token } = await signUp(server)
+    const body = { client_id: id, client_secret: secret, token }
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+    t.match((await post('introspect', body, {})).json(), { active: true })
+    t.match((await post('introspect', new URLSearchParams(body).toString(), form)).json(), { active: true })
+    t.equal((await post('revoke', { ...body, token: 'x' }, {})).statusCode, 200)
+    for (const wrong of [{ ...body, client_secret: `${secret}x` }, { ...body, client_id: [id] }, { ...body, client_secret: undefined }, { token }, [body], 'x', null]) {
+      assertRefused(t, await post('introspect', JSON.stringify(wrong), { 'content-type': 'application/json' }), 401, 'invalid_client')
+    }
+    for (const authorization of [basic(id, 'x').authorization, `Bearer ${token}`]) assertRefused(t, await post('introspect', body, { authorization }), 401, 'invalid_client')
+  })
+
+  t.test('is refused when it is deleted before its body has come', async (t) => {
+    for (const what of ['introspect', 'revoke']) {
+      const { apiClients } = server
+      const late = `late-${what}`
+      const headers = basic(late, (await apiClients.create(late))!)
+      const ada = await signUp(server)
+      const body = JSON.stringify({ token: ada.access_token })
+      const answer = await sendInTwo(server, [`POST /oauth/${what} HTTP/1.1`, `Authorization: ${headers.authorization}`], body, () => apiClients.remove(late))
+
+      t.match(answer, /^HTTP\/1\.1 401 [^]*"code":"invalid_client"/)
+      t.equal(await statusOf(ada.access_token), 200)
+    }
   })
 
   t.test('is refused once it is deleted', async (t) => {
@@ -250,4 +336,22 @@ t.test('A client', async (t) => {
   t.test('cannot use its secret where people present tokens', async (t) => {
     for (const url of ['/secret', '/verify', '/users', '/auth/me']) t.equal((await server.inject({ url, headers: client })).statusCode, 401, url)
   })
+})
+
+t.test('A client that is deleted while its request is under way revokes nothing', async (t) => {
+  const server = await build(t)
+  const client = await signUpClient(server)
+  const ada = await signUp(server)
+  const { add } = server.db.revocations
+  t.intercept(server.db.revocations, 'add', {
+    async value (...args: Parameters<typeof add>) {
+      for (const { id } of await server.apiClients.list()) await server.apiClients.remove(id)
+      return add(...args)
+    }
+  })
+
+  const response = await server.inject({ method: 'POST', url: '/oauth/revoke', headers: client, payload: { token: ada.access_token } })
+
+  assertRefused(t, response, 401, 'invalid_client')
+  t.equal((await ada.inject({ url: '/secret' })).statusCode, 200)
 })

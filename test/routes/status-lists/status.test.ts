@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import t from 'tap'
-import { assertRefused, bearer, build, claimsOf, createClock, databaseUrl, signIn, signUp, signUpClient } from '../../helper.ts'
+import { NO_HOLD, assertRefused, bearer, build, claimsOf, createClock, databaseUrl, signIn, signUp, signUpClient } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 
@@ -63,7 +63,7 @@ t.test('GET /status/{list}', async (t) => {
     t.same(JSON.parse(Buffer.from(head, 'base64url').toString()), { alg: 'ES256', kid: key.kid, typ: 'statuslist+jwt' })
     t.ok(verify('sha256', Buffer.from(`${head}.${body}`), { key: createPublicKey({ key, format: 'jwk' }), dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')))
     const { uri } = claimsOf(ada.access_token).status.status_list
-    t.same(claims, { sub: uri, iat: seconds, exp: seconds + HOUR, ttl: 20, status_list: { bits: 1, lst: claims.status_list.lst } })
+    t.same(claims, { sub: uri, aud: uri, iat: seconds, exp: seconds + HOUR, ttl: 20, status_list: { bits: 1, lst: claims.status_list.lst } })
     t.equal(bits.length * 8, 2 ** 20)
     t.ok(bits.every((byte) => byte === 0))
   })
@@ -98,8 +98,8 @@ t.test('GET /status/{list}', async (t) => {
   const ends: Record<string, (server: FastifyInstance, ada: Awaited<ReturnType<typeof signUp>>) => Promise<unknown>> = {
     'logging out everywhere': (_server, ada) => ada.inject({ method: 'POST', url: '/auth/logout/all' }),
     'a refresh token used twice': async (_server, ada) => { await ada.refresh(); await ada.refresh() },
-    'a change of roles': (server, ada) => server.db.users.update(ada.user.id, { roles: ['editor'] }),
-    'the end of the account': (server, ada) => server.db.users.remove(ada.user.id)
+    'a change of roles': (server, ada) => server.db.users.update(ada.user.id, { roles: ['editor'] }, NO_HOLD),
+    'the end of the account': (server, ada) => server.db.users.remove(ada.user.id, NO_HOLD)
   }
   for (const [what, end] of Object.entries(ends)) {
     t.test(`has the bits set after ${what}`, async (t) => {

@@ -17,14 +17,21 @@ for (const url of URLS) {
         issuer: ISSUER,
         jwks_uri: `${ISSUER}/.well-known/jwks.json`,
         introspection_endpoint: `${ISSUER}/oauth/introspect`,
-        introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+        introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
         revocation_endpoint: `${ISSUER}/oauth/revoke`,
-        revocation_endpoint_auth_methods_supported: ['client_secret_basic'],
+        revocation_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
         status_list_aggregation_endpoint: `${ISSUER}/status`,
         response_types_supported: [],
         grant_types_supported: [],
         service_documentation: `${ISSUER}/docs`
       })
+    })
+
+    t.test('is also where RFC 8414 has it for an issuer with a path', async (t) => {
+      const server = await build(t, { env: { ISSUER } })
+
+      t.same((await server.inject({ url: `${url}/auth` })).json(), (await server.inject({ url })).json())
+      t.equal((await server.inject({ url: `${url}/other` })).statusCode, 404)
     })
 
     t.test('says nothing of docs where there are none', async (t) => {

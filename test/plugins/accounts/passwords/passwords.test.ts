@@ -1,5 +1,6 @@
 import t from 'tap'
 import { PASSWORD, assertList, breakThreads, build, createLog } from '../../../helper.ts'
+import type { Test } from 'tap'
 
 const SALT_AND_TAG = '$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g'
 
@@ -94,10 +95,10 @@ t.test('Where there is no hash, verifying', async (t) => {
     const { passwords } = await build(t, { env: { ARGON2_MEMORY_KIB: '65536', ARGON2_TIME_COST: '2' } })
     const decoy = await hash(PASSWORD)
 
-    t.equal(await passwords.verify(undefined, PASSWORD, decoy), false)
+    t.equal(await passwords.verify(undefined, PASSWORD, { decoy }), false)
     const timeOfToday = await cpuTimeOf(() => passwords.verify(undefined, PASSWORD))
     for (const own of [undefined, '$2b$12']) {
-      const time = await cpuTimeOf(() => passwords.verify(own, PASSWORD, decoy))
+      const time = await cpuTimeOf(() => passwords.verify(own, PASSWORD, { decoy }))
       t.ok(time < timeOfToday / 4, `${time} µs, where one of today takes ${timeOfToday} µs`)
     }
   })
@@ -132,6 +133,46 @@ t.test('A storm of logins', async (t) => {
     }))
 
     t.same(answered, each)
+  })
+})
+
+t.test('The queue', async (t) => {
+  /** How many passwords of each client find a place while those of all others wait. */
+  async function placesOf (t: Test, clients: string[][], env: Record<string, string> = {}) {
+    const server = await build(t, { env: { ARGON2_THREADS: '1', ARGON2_QUEUE: '29', RATE_LIMIT: 'on', ...env } })
+    const all = clients.map((addresses) => Promise.allSettled(addresses.map((client) => server.passwords.hash(PASSWORD, client))))
+    return (await Promise.all(all)).map((each) => each.filter(({ status }) => status === 'fulfilled').length)
+  }
+
+  const many = (client: (i: number) => string) => Array.from({ length: 40 }, (_, i) => client(i))
+
+  t.test('is shared: one address fills a third of it, and those that come later find room', async (t) => {
+    const clients = [many(() => '192.0.2.1'), ['192.0.2.2', '192.0.2.2'], many(() => '192.0.2.3'), ['192.0.2.4']]
+
+    t.same(await placesOf(t, clients), [10, 2, 6, 1])
+  })
+
+  t.test('is shared so by /64, /56 and /48, too', async (t) => {
+    t.same(await placesOf(t, [many((i) => `2001:db8:1:1::${i}`), ['2001:db8:1:200::1'], ['192.0.2.1']]), [10, 1, 1])
+    t.same(await placesOf(t, [many((i) => `2001:db8:1:1${i + 10}::1`), ['2001:db8:1:200::1'], ['192.0.2.1']]), [15, 1, 1])
+    t.same(await placesOf(t, [many((i) => `2001:db8:1:${i + 10}00::1`), ['2001:db8:2::1', '192.0.2.1']]), [20, 2])
+  })
+
+  t.test('is not shared where RATE_LIMIT is off', async (t) => {
+    t.same(await placesOf(t, [many(() => '192.0.2.1')], { RATE_LIMIT: 'off' }), [30])
+  })
+
+  t.test('goes by the address that a gateway forwards', async (t) => {
+    const server = await build(t, { env: { ARGON2_THREADS: '1', ARGON2_QUEUE: '29', RATE_LIMIT: 'on', TRUST_PROXY: '127.0.0.1' } })
+    const login = async (from: string, i: number) => (await server.inject({
+      method: 'POST', url: '/auth/login', headers: { 'x-forwarded-for': from }, payload: { username: `nobody${i}`, password: PASSWORD }
+    })).statusCode
+
+    const flood = Promise.all(Array.from({ length: 40 }, (_, i) => login('192.0.2.1:4000', i)))
+    const others = await Promise.all(Array.from({ length: 5 }, (_, i) => login(`198.51.100.${i}`, i)))
+
+    t.same(others, [401, 401, 401, 401, 401])
+    t.notOk((await flood).includes(500))
   })
 })
 
