@@ -1,10 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { inspect } from '../plugins/core/database.ts'
 import { createMasterKey, masterKeyFile } from '../plugins/tokens/master-key.ts'
+import { AS_SERVICE, isForbidden } from './access.ts'
 import { fail, ok, warn } from './findings.ts'
 import type { Config } from '../plugins/core/config/index.ts'
 import type { Inspection } from '../plugins/core/database.ts'
 import type { Finding, Surroundings } from './findings.ts'
+
+/** SQLite's words for a file that is there, and that it may not read. */
+const CANNOT_OPEN = /unable to open/
 
 const CLOCK_SKEW_MILLISECONDS = 60_000
 
@@ -16,8 +20,10 @@ const MIGRATIONS = {
 
 /** Checks that the database is sound, of this version, of this master key, and not from the future. */
 export function examineDatabase (config: Config, file: string, { now = Date.now() }: Partial<Surroundings> = {}): Finding[] {
+  if (isForbidden(file)) return [fail('permissions', `This user may not use ${file}.`, AS_SERVICE)]
   if (!existsSync(file)) return [ok('database', `${file} does not exist yet; the first start makes it`)]
   const { faults: [fault], version, keys, newestTime } = inspect(file)
+  if (fault && CANNOT_OPEN.test(fault)) return [fail('permissions', `This user may not use ${file}.`, AS_SERVICE)]
   if (fault !== undefined) return [fail('integrity', `${file} is damaged (${fault}).`, 'Stop the service and restore a backup.')]
   if (version === 'empty') return [ok('database', `${file} is empty; the first start fills it`)]
   if (version === 'foreign') return [fail('migrations', `${file} is no database of Postern.`, 'Set DATABASE_URL to one.')]

@@ -8,11 +8,12 @@ export function addKeys (cli: Command) {
 
   keys.command('list')
     .description('List all keys: kid, algorithm, when it begins to sign and when it retires.')
-    .action(() => onService(async ({ signingKeys }) => {
+    .action(() => onService(async ({ now, signingKeys }) => {
       const keys = signingKeys.all()
       const current = keys.length > 0 ? signingKeys.current() : undefined
       createTable(['kid', 'algorithm', 'state', 'signs from', 'retires'])(keys.map(({ kid, algorithm, signsFrom, retiresAt }) => {
-        return [kid, algorithm, kid === current?.kid ? 'signs' : '', toTime(signsFrom), retiresAt === null ? '' : toTime(retiresAt)]
+        const state = kid === current?.kid ? 'signs' : signsFrom > now() ? 'published' : 'signed'
+        return [kid, algorithm, state, toTime(signsFrom), retiresAt === null ? '' : toTime(retiresAt)]
       }))
     }))
 

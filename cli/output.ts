@@ -2,6 +2,8 @@ import type { AuditEvent } from '../plugins/core/database.ts'
 
 const EVENT_HEADS = ['event', 'time', 'kind', 'outcome', 'by', 'account', 'session', 'target', 'ip', 'request', 'details']
 
+const NOT_WRITTEN = 'The output could not be written. What the command changed, it has changed'
+
 /** What is shown of one thing, a column each; what is absent is shown as a dash. */
 type Row = Array<string | number | null | undefined>
 
@@ -52,15 +54,15 @@ function toCell (value: Row[number]): string {
   return String(value ?? '').replaceAll(/\p{Cc}/gu, '?') || '-'
 }
 
-/** Watches the standard output. Gives a function that waits until all is written, and tells whether it was. */
+/** Watches the standard output. Gives a function that waits until all is written, and makes an exit code 1 where it was not. */
 export function watchOutput (stream: NodeJS.WriteStream = process.stdout) {
   let failure: NodeJS.ErrnoException | undefined
   stream.on('error', (error) => { failure ??= error })
 
-  return async (): Promise<boolean> => {
+  return async (code: number): Promise<number> => {
     await new Promise((resolve) => stream.write('', resolve))
-    if (failure === undefined) return true
-    if (failure.code !== 'EPIPE') console.error(`The output could not be written (${failure.message}).`) // EPIPE: nobody reads on
-    return false
+    if (failure === undefined) return code
+    if (failure.code !== 'EPIPE') console.error(`${NOT_WRITTEN} (${failure.message}).`) // EPIPE: nobody reads on
+    return 1
   }
 }

@@ -7,6 +7,7 @@ import { refuse } from './output.ts'
 export async function askForPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
     const [line = ''] = (await readInput()).split(/\r?\n/)
+    if (line === '') refuse('No password was given, so nothing was done.')
     return line
   }
 

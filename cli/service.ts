@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import { options, plugins } from '../app.ts'
 import { readConfig } from '../plugins/core/config/index.ts'
 import { fileOf, readRecordedState } from '../plugins/core/database.ts'
+import { AS_SERVICE, isForbidden } from './access.ts'
 import { refuse } from './output.ts'
 import { toServiceSettings } from './recorded-settings.ts'
 import type { FastifyInstance } from 'fastify'
@@ -42,9 +43,11 @@ export async function withService<Answer> (config: Config, run: Run<Answer>, { i
   }
 }
 
-/** The file of the database. Ends the command when the database is in memory. */
+/** The file of the database. Ends the command when the database is in memory, or belongs to another user. */
 export function databaseFileOf ({ databaseUrl }: Config): string {
-  return fileOf(databaseUrl) ?? refuse('DATABASE_URL is a database in memory: there is no file.')
+  const file = fileOf(databaseUrl) ?? refuse('DATABASE_URL is a database in memory: there is no file.')
+  if (isForbidden(file)) refuse(`This user may not use ${file}. ${AS_SERVICE}`)
+  return file
 }
 
 /** The same. Ends the command when there is no such file. */

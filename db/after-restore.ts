@@ -10,17 +10,17 @@ export function afterRestoreRepository (connection: Connection, write: AuditedWr
     /**
      * Continues the sequence of revocations from `now`, in milliseconds since 1970. Followers of the feed may have seen more
      * than the restored database holds, and later revocations must come after all of that: sequences grow by one, so time
-     * is ahead of them all.
+     * is ahead of them all. Gives no place in a status list again that may have been given out since.
      */
     skipSequences: (now: number, entry?: AuditEntry<void>) => write(() => {
+      connection.update(statusLists).set({ closesAt: sql`min(${statusLists.closesAt}, ${now})` }).run()
       const { changes } = connection.run(sql`update sqlite_sequence set seq = max(seq, ${now}) where name = 'revocations'`)
       if (changes === 0) connection.run(sql`insert into sqlite_sequence (name, seq) values ('revocations', ${now})`)
     }, entry),
 
-    /** Ends every session, and gives no place in a status list again that may have been given out since. Gives how many sessions ended. */
-    endSessions: (now: number) => write(() => {
+    /** Ends every session. Gives how many ended. */
+    endSessions: () => write(() => {
       const end = sessionEnder(connection)
-      connection.update(statusLists).set({ closesAt: sql`min(${statusLists.closesAt}, ${now})` }).run()
       const owners = connection.selectDistinct({ id: sessions.userId }).from(sessions).all()
       return owners.flatMap(({ id }) => end.all(id)).length
     })

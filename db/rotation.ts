@@ -16,6 +16,8 @@ export interface Rotation {
   now: number
   /** Where the token came from. */
   place: Place
+  /** Tells whether that is where the session was refreshed last. */
+  isSamePlace: (session: Session) => boolean
   /** The times of a session of this age when it is used now. */
   timesOf: (createdAt: number) => SessionTimes
   /** For how long a token one generation behind is answered instead of ending the session. */
@@ -31,7 +33,7 @@ export interface Rotation {
  * stays so until `until`.
  */
 export type RotationResult =
-  | { outcome: 'rotated' | 'replayed_in_grace' | 'reused', session: Session }
+  | { outcome: 'rotated' | 'rotated_elsewhere' | 'replayed_in_grace' | 'reused', session: Session }
   | { outcome: 'too_many_tokens', until: number }
   | { outcome: 'expired' | 'unknown' }
 
@@ -49,8 +51,9 @@ function advance (session: Session, rotation: Rotation): Session {
 
 /**
  * Trades a generation of a session for the next one, inside an operation: nothing comes between reading and writing. A token
- * that lost a race or an answer (one generation behind, inside the grace, from where the winner was or before the new tokens
- * were seen in use) gets the same new tokens again; any other old one was stolen, and ends the session.
+ * that lost a race or an answer (one generation behind, inside the grace) gets the same new tokens again where the winner was.
+ * From elsewhere, before the new tokens were seen in use, it gets the next ones: a client that moved never presents those that
+ * it lost, and a thief makes the owner do so. Any other old one was stolen, and ends the session.
  * Each rotation costs as much as the session has live tokens, so there are no more of them than `mostLiveTokens`.
  */
 export function sessionRotation (connection: Connection) {
@@ -60,7 +63,7 @@ export function sessionRotation (connection: Connection) {
   const find = client.prepare<[id: string], Row>(FIND).raw()
   const update = client.prepare<Change>(UPDATE)
 
-  function rotate (session: Session, rowid: number, rotation: Rotation): RotationResult {
+  function rotate (session: Session, rowid: number, rotation: Rotation, outcome: 'rotated' | 'rotated_elsewhere'): RotationResult {
     const live = session.statusEntries.filter(({ until }) => until > rotation.now)
     if (live.length >= rotation.mostLiveTokens) {
       return { outcome: 'too_many_tokens', until: Math.min(...live.map(({ until }) => until)) }
@@ -70,7 +73,7 @@ export function sessionRotation (connection: Connection) {
     next.statusEntries = [...live, placeFor(rotation.timesOf(session.createdAt).accessExpiresAt, rotation.now)]
     const { generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries } = next
     update.run(generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, JSON.stringify(statusEntries), rowid)
-    return { outcome: 'rotated', session: next }
+    return { outcome, session: next }
   }
 
   return (id: string, generation: number, rotation: Rotation): RotationResult => {
@@ -79,9 +82,12 @@ export function sessionRotation (connection: Connection) {
 
     const session = toSession(id, row)
     if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
-    if (session.generation === generation) return rotate(session, row[0], rotation)
+    if (session.generation === generation) return rotate(session, row[0], rotation, 'rotated')
 
-    if (session.generation === generation + 1 && isRepeated(session, rotation)) return { outcome: 'replayed_in_grace', session }
+    if (session.generation === generation + 1 && isInGrace(session, rotation)) {
+      if (rotation.isSamePlace(session)) return { outcome: 'replayed_in_grace', session }
+      if (!rotation.isInUse(session)) return rotate(session, row[0], rotation, 'rotated_elsewhere')
+    }
 
     end.one(id)
     return { outcome: 'reused', session }
@@ -91,9 +97,7 @@ export function sessionRotation (connection: Connection) {
 /** Clocks are set back by less than that to be right: more makes no grace longer. */
 const CLOCK_STEP_MILLISECONDS = 1000
 
-/** A client that asks again, and no thief. */
-function isRepeated (session: Session, { now, place, grace, isInUse }: Rotation): boolean {
-  const elapsed = now - session.lastUsedAt
-  const isSamePlace = session.ip === place.ip && session.userAgent === place.userAgent
-  return elapsed > -CLOCK_STEP_MILLISECONDS && elapsed < grace && (isSamePlace || !isInUse(session))
+function isInGrace ({ lastUsedAt }: Session, { now, grace }: Rotation): boolean {
+  const elapsed = now - lastUsedAt
+  return elapsed > -CLOCK_STEP_MILLISECONDS && elapsed < grace
 }

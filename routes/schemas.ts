@@ -17,7 +17,7 @@ export const Username = Type.String({
   minLength: 1,
   maxLength: 64,
   format: 'username',
-  description: 'letters and digits of any script, and ._+- between them; case does not matter',
+  description: 'begins with a letter or a digit; letters and digits of any script, and ._+-; case does not matter',
   examples: ['ada']
 })
 
@@ -52,7 +52,11 @@ const Nullable = (schema: ReturnType<typeof Type.String>) => Type.Union([schema,
 
 export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-21T09:30:00.000Z'] })
 
-export const Role = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,31}$', examples: ['admin'] })
+export const Role = Type.String({
+  pattern: '^[a-z][a-z0-9_-]{0,31}$',
+  description: 'lower-case letters, digits, _ and -, 32 at most, the first of them a letter',
+  examples: ['admin']
+})
 
 export const User = Type.Object({
   id: Id,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fp from 'fastify-plugin'
-import { emailKey, isEmail, plainEmailKey, toColumns, usernameKey } from './canonical-names.ts'
+import { toColumns } from './canonical-names.ts'
+import { accountFinder } from './find-accounts.ts'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Actor } from '../core/audit.ts'
 import type { Session, User } from '../core/database.ts'
@@ -23,6 +24,12 @@ export interface Registration {
 export type AccountChange = Names & Partial<Pick<User, 'roles' | 'disabled'>>
 
 export interface Accounts {
+  /**
+   * Looks whether names belong to another account: before a hash, which costs much more, and in the spelling of earlier
+   * versions. The constraint decides.
+   * @throws `username_taken` or `email_taken`
+   */
+  assertNotTaken: (names: Names, id?: string) => Promise<void>
   /**
    * Makes an account together with its first session: both or neither.
    * @throws `registration_closed`, `weak_password`, `username_taken`, `email_taken` or `busy`
@@ -56,13 +63,8 @@ export interface Accounts {
 }
 
 const accounts: FastifyPluginAsync = async (fastify) => {
+  const { assertNotTaken, findByLogin, list } = accountFinder(fastify)
   const { audit, config: { registrationIsOpen }, db, nameHold, now, passwords, problem, sessions, signInLimits } = fastify
-
-  /** A look before the hash, which costs much more. The constraint decides. */
-  async function assertNotTaken ({ username, email }: Names) {
-    if (username !== undefined && await db.users.findByUsername(usernameKey(username))) throw problem('username_taken')
-    if (email !== undefined && await db.users.findByEmail(emailKey(email))) throw problem('email_taken')
-  }
 
   async function toNewUser ({ password, ...names }: Registration, roles: string[], client?: string) {
     await passwords.assertStrong(password, Object.values(names))
@@ -97,17 +99,6 @@ const accounts: FastifyPluginAsync = async (fastify) => {
     return user
   }
 
-  async function findByLogin (login: string) {
-    if (!isEmail(login)) return db.users.findByUsername(usernameKey(login))
-    const [older, current] = await Promise.all([db.users.findByEmail(plainEmailKey(login)), db.users.findByEmail(emailKey(login))])
-    return older ?? current
-  }
-
-  function list ({ limit, after, prefix }: Parameters<Accounts['list']>[0]) {
-    const keys = prefix === undefined ? undefined : { usernameKey: usernameKey(prefix), email: emailKey(prefix) }
-    return db.users.list({ limit, after, prefix: keys })
-  }
-
   async function change (id: string, changes: AccountChange, actor: Actor) {
     const { roles, disabled, ...names } = changes
     const user = await db.users.update(id, { ...toColumns(names), roles, disabled }, nameHold(), audit.entry(actor, (update) => update && {
@@ -125,6 +116,7 @@ const accounts: FastifyPluginAsync = async (fastify) => {
   }
 
   fastify.decorate('accounts', {
+    assertNotTaken,
     register,
     create,
     get,

@@ -20,7 +20,7 @@ const afterRestore: FastifyPluginAsync = async (fastify) => {
     const time = now()
     await db.afterRestore.skipSequences(time, audit.entry('cli', { event: 'restored', details: { keepSessions } }))
     if (keepSessions) return 0
-    const count = await db.afterRestore.endSessions(time)
+    const count = await db.afterRestore.endSessions()
     if (config.jwtSecret === undefined) for (const { kid } of signingKeys.all()) await signingKeys.revoke(kid, 'cli')
     return count
   }

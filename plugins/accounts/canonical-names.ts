@@ -26,10 +26,13 @@ export function plainEmailKey (email: string): string {
   return email.trim().toLowerCase().normalize('NFC')
 }
 
+/** ASCII that no domain has. `domainToASCII` would take what follows for the rest of an address, or decode it. */
+export const NOT_IN_DOMAIN = /[\0-,/:-`{-\x7f]/
+
 /** A domain that IDNA does not know stays as it is. */
 function domainKey (domain: string): string {
-  const isAscii = !/[^\0-\x7f]|xn--/.test(domain)
-  return isAscii ? domain : domainToUnicode(domainToASCII(domain)) || domain
+  const isPlain = !/[^\0-\x7f]|xn--/.test(domain) || NOT_IN_DOMAIN.test(domain)
+  return isPlain ? domain : domainToUnicode(domainToASCII(domain)) || domain
 }
 
 function toOrdinaryWidth (text: string): string {

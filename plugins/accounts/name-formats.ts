@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 import fp from 'fastify-plugin'
-import { emailKey, usernameKey } from './canonical-names.ts'
+import { NOT_IN_DOMAIN, emailKey, usernameKey } from './canonical-names.ts'
 import { isIdentifier } from './identifiers.ts'
 import type { FastifyPluginAsync } from 'fastify'
 
@@ -34,7 +34,7 @@ export function isUsername (text: string): boolean {
 export function isEmailAddress (text: string): boolean {
   if (NEVER_IN_ADDRESS.test(text.trim())) return false
   const [local = '', domain = '', ...rest] = emailKey(text).split('@')
-  const ascii = domainToASCII(domain)
+  const ascii = NOT_IN_DOMAIN.test(domain) ? '' : domainToASCII(domain)
   return rest.length === 0 &&
     LOCAL_PART.test(local) &&
     isIdentifier(local.replace(/[!#$%&'*/=?^`{|}~]/g, '-')) &&

@@ -22,8 +22,7 @@ const nameHoldPlugin: FastifyPluginAsync = async (fastify) => {
   }
 
   function nameHold (): NameHold {
-    const time = now()
-    return { now: time, until: time + nameHoldSeconds * 1000, keyOf }
+    return { now: forgetBefore(0), until: now() + nameHoldSeconds * 1000, keyOf } // no clock that is ahead frees a name
   }
 
   jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-freed-names', () => db.users.pruneFreedNames(forgetBefore()))

@@ -33,7 +33,7 @@ export interface OwnAccount {
 }
 
 const ownAccount: FastifyPluginAsync = async (fastify) => {
-  const { audit, credentials, db, nameHold, passwords, problem, sessions } = fastify
+  const { accounts, audit, credentials, db, nameHold, passwords, problem, sessions } = fastify
 
   async function get ({ user: { sub } }: FastifyRequest): Promise<User> {
     const user = await db.users.findById(sub)
@@ -47,6 +47,7 @@ const ownAccount: FastifyPluginAsync = async (fastify) => {
     if (changesLogin(await get(request), columns)) {
       if (password === undefined) throw problem('wrong_password', { detail: PASSWORD_NEEDED })
       await credentials.confirm(password, request)
+      await accounts.assertNotTaken(names, sub)
     }
     return db.users.rename(sub, columns, nameHold(), audit.entry(request, {
       event: 'account_changed',
@@ -82,5 +83,5 @@ function changesLogin (user: User, { usernameKey, email }: ReturnType<typeof toC
 
 export default fp(ownAccount, {
   name: 'own-account',
-  dependencies: ['audit', 'credentials', 'database', 'name-hold', 'passwords', 'problems', 'sessions']
+  dependencies: ['accounts', 'audit', 'credentials', 'database', 'name-hold', 'passwords', 'problems', 'sessions']
 })

@@ -7,18 +7,22 @@ import type { RotationResult, Session } from '../core/database.ts'
 /** Of one session: with tokens that live for 15 minutes, a refresh every seven seconds. */
 const MOST_LIVE_TOKENS = 128
 
+const NO_REFRESH_TOKEN = 'This is not a refresh token. Send the refresh token.'
+
 /** Builds `sessions.refresh`: a compare and swap on the generation of the session. */
 export function refresher (fastify: FastifyInstance) {
-  const { accessTokens, audit, config, db, now, problem } = fastify
+  const { accessTokens, audit, clientAddresses: { networksOf }, config, db, now, problem } = fastify
   const grace = config.refreshGraceSeconds * 1000
   const mostLiveTokens = config.rateLimit ? MOST_LIVE_TOKENS : Infinity
 
   return async (refreshToken: string, request: FastifyRequest): Promise<Session> => {
     const { sid, generation } = readOrThrow(fastify, refreshToken)
     const time = now()
+    const place = placeOf(request)
     const rotation = {
       now: time,
-      place: placeOf(request),
+      place,
+      isSamePlace: ({ ip, userAgent }: Session) => userAgent === place.userAgent && networksOf(ip)[0] === networksOf(place.ip)[0],
       timesOf: (createdAt: number) => timesOf(createdAt, time, config),
       grace,
       isInUse: accessTokens.isInUse,
@@ -29,6 +33,9 @@ export function refresher (fastify: FastifyInstance) {
     switch (result.outcome) {
       case 'rotated':
       case 'replayed_in_grace':
+        return result.session
+      case 'rotated_elsewhere':
+        accessTokens.countAsUsed(result.session) // nobody moves twice within one grace
         return result.session
       case 'too_many_tokens':
         throw problem('rate_limited', { headers: { 'retry-after': String(Math.ceil((result.until - now()) / 1000)) } })
@@ -44,7 +51,8 @@ export function refresher (fastify: FastifyInstance) {
 /** Reads an authentic refresh token, or throws `wrong_token_type` or `invalid_token`. */
 export function readOrThrow ({ problem, refreshTokens }: FastifyInstance, refreshToken: string) {
   const read = refreshTokens.read(refreshToken)
-  if (!read) throw problem(refreshToken.startsWith('ey') ? 'wrong_token_type' : 'invalid_token')
+  if (!read && refreshToken.startsWith('ey')) throw problem('wrong_token_type', { detail: NO_REFRESH_TOKEN })
+  if (!read) throw problem('invalid_token')
   return read
 }
 
@@ -53,5 +61,6 @@ function toRecord (result: RotationResult, generation: number): AuditRecord | un
   if (!('session' in result)) return undefined
   const { outcome, session: { id: session, userId: subject, generation: current } } = result
   if (outcome === 'reused') return { event: 'reuse_detected', outcome: 'token_revoked', subject, session, details: { generation, current } }
-  return { event: 'refreshed', outcome, subject, session, isBySubject: true }
+  const event = outcome === 'rotated_elsewhere' ? 'refreshed_elsewhere' : 'refreshed'
+  return { event, outcome, subject, session, isBySubject: true }
 }

@@ -18,6 +18,7 @@ export const CORE_EVENTS = {
   password_refused: {},
   password_changed: { level: 'info', message: 'password changed' },
   refreshed: { level: 'info', message: 'refreshed' },
+  refreshed_elsewhere: { level: 'warn', message: 'a refresh token was used a second time, from elsewhere: the next tokens were given' },
   reuse_detected: { level: 'warn', message: 'a refresh token was used twice: its session is revoked' },
   all_sessions_ended: { level: 'warn', message: 'the sessions of everybody ended' },
   logged_out: { level: 'info', message: 'logged out' },

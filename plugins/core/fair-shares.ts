@@ -8,7 +8,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * Shares out so many places among clients. Nobody may have more of them than in proportion to those that are free: one
-     * address alone gets a third, and whoever comes next always finds some. RATE_LIMIT=off shares out nothing.
+     * address alone gets a third, and leaves room for others; as many addresses as there are places do not.
+     * RATE_LIMIT=off shares out nothing.
      */
     fairShares: (places: number) => Shares
   }

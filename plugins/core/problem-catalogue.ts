@@ -10,7 +10,7 @@ export const CORE_PROBLEMS = {
   invalid_token: [401, 'The token is not valid. Sign in again.'],
   token_expired: [401, 'The token has expired. Refresh it, or sign in again.'],
   token_revoked: [401, 'The token was revoked. Sign in again.'],
-  wrong_token_type: [401, 'This operation takes the other kind of token. Send the kind that it documents.'],
+  wrong_token_type: [401, 'This is not an access token. Send the access token.'],
   invalid_credentials: [401, 'The name or the password is wrong. Check both.', 'Bearer'],
   forbidden: [403, 'Your token lacks the role that this operation needs. Ask an administrator.'],
   wrong_password: [403, 'The current password is wrong. Check it and try again.'],

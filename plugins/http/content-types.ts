@@ -5,6 +5,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 const FORM = 'application/x-www-form-urlencoded'
 
 const JSON_IN_ANOTHER_TYPE = 'The body looks like JSON. Send it with `content-type: application/json`.'
+const MULTIPART = 'Send `application/json` or `application/x-www-form-urlencoded`, not a form in several parts (curl -d, not -F).'
 const COMPRESSED = 'Send the body without Content-Encoding.'
 const NOT_UTF8 = 'The body is not UTF-8. Send it in UTF-8.'
 const BROKEN_ESCAPE = 'The form has a `%` that does not begin a character of UTF-8. Send a percent sign as `%25`.'
@@ -47,9 +48,10 @@ const contentTypes: FastifyPluginAsync = async (fastify) => {
     return fields
   }
 
-  async function refuseType ({ is404 }: FastifyRequest, body: Buffer): Promise<undefined> {
+  async function refuseType ({ headers: { 'content-type': type = '' }, is404 }: FastifyRequest, body: Buffer): Promise<undefined> {
     if (is404 || body.length === 0) return
-    throw problem('unsupported_media_type', { detail: looksLikeJson(body.toString()) ? JSON_IN_ANOTHER_TYPE : undefined })
+    const detail = looksLikeJson(body.toString()) ? JSON_IN_ANOTHER_TYPE : /^multipart\//i.test(type) ? MULTIPART : undefined
+    throw problem('unsupported_media_type', { detail })
   }
 
   fastify.removeAllContentTypeParsers()

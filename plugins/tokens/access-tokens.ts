@@ -32,6 +32,8 @@ export interface AccessTokens {
   verify: (token: string) => AccessTokenClaims | Promise<AccessTokenClaims>
   /** Tells whether the newest token of a session was seen in use, as far as a refresh needs to know. */
   isInUse: (session: Session) => boolean
+  /** Counts the newest token of a session as used. */
+  countAsUsed: (session: Session) => void
   /** The claims of a good token, undefined for any other. Throws only when neither can be said. */
   read: (token: string) => Promise<AccessTokenClaims | undefined>
   /** Revokes one access token, and leaves its session alone. */
@@ -58,8 +60,8 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   }
 
   /** One for each generation of a session, always the same: whoever gets the tokens of a refresh again gets no more tokens. */
-  function idOf ({ id, generation }: Session): string {
-    return createHmac('sha256', idKey).update(`${id} ${generation}`).digest('base64url').slice(0, JTI_CHARACTERS)
+  function idOf ({ id, generation, lastUsedAt }: Session): string {
+    return createHmac('sha256', idKey).update(`${id} ${generation} ${lastUsedAt}`).digest('base64url').slice(0, JTI_CHARACTERS)
   }
 
   function expiryOf ({ accessExpiresAt, lastUsedAt }: Session): number {
@@ -98,7 +100,16 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
     extraClaims.set(name, claim)
   }
 
-  fastify.decorate('accessTokens', { issue, expiryOf, verify, isInUse: (session) => uses.has(idOf(session)), read, revoke, addClaim })
+  fastify.decorate('accessTokens', {
+    issue,
+    expiryOf,
+    verify,
+    isInUse: (session) => uses.has(idOf(session)),
+    countAsUsed: (session) => uses.add(idOf(session)),
+    read,
+    revoke,
+    addClaim
+  })
 }
 
 export default fp(accessTokens, {

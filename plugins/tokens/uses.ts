@@ -16,6 +16,7 @@ export function createUses ({ refreshGraceSeconds, workers }: Config, now: () =>
     record ({ jti, iat }: AccessTokenClaims) {
       if (now() <= (iat + 1 + refreshGraceSeconds) * SECOND) seen.set(jti, true) // `iat` is rounded down
     },
+    add: (jti: string) => { seen.set(jti, true) },
     has: (jti: string): boolean => workers > 1 || seen.get(jti) === true
   }
 }

@@ -1,6 +1,8 @@
 import { RefreshTokenBody, Tokens } from './schemas.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
+const HOW_TO_SEND = 'Send the refresh token: as `refresh_token` in the body, or as Bearer.'
+
 const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
   const { bearerToken, problem, sessions } = fastify
 
@@ -17,7 +19,7 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { tokens: ['refresh'], refusals: ['rate_limited'] }
   }, async (request) => {
     const token = request.body?.refresh_token ?? bearerToken(request)
-    if (token === undefined) throw problem('missing_token')
+    if (token === undefined) throw problem('missing_token', { detail: HOW_TO_SEND })
 
     return sessions.refresh(token, request)
   })

@@ -26,6 +26,10 @@ export const Introspection = Type.Object({
   sid: Type.Optional(Type.String()),
   roles: Type.Optional(Type.Array(Type.String())),
   auth_time: Type.Optional(Type.Integer())
-}, { title: 'Introspection', description: 'The claims of a good token; of any other only that it is not active' })
+}, {
+  additionalProperties: true,
+  title: 'Introspection',
+  description: 'The claims of a good token, those of features too; of any other only that it is not active'
+})
 
 export const Revoked = Type.Null({ description: 'The token is invalid now' })

@@ -72,9 +72,10 @@ export function createPerson ({ oneOf }: Random) {
   }
 
   async function changePassword ({ request }: Service, device: Device, next: string) {
-    await taken(request('POST', '/auth/password', { token: device.access.at(-1), body: { current_password: password, new_password: next } }), 204)
+    const tokens = await taken(request('POST', '/auth/password', { token: device.access.at(-1), body: { current_password: password, new_password: next } }), 200)
     password = next
-    end(devices.filter((other) => other !== device))
+    end(devices)
+    remember(tokens)
   }
 
   async function logout ({ request }: Service, device: Device) {
@@ -115,14 +116,14 @@ export function createPerson ({ oneOf }: Random) {
 
   /** Finds out which password is good when a change of it is in doubt. */
   async function settlePassword ({ request }: Service) {
-    const { next, device } = doubt ?? {}
+    const { next } = doubt ?? {}
     if (next === undefined) return
     const { status } = await drained(request('POST', '/auth/login', { body: { username, password: next } }))
     const old = await drained(request('POST', '/auth/login', { body: { username, password } }))
     assert.deepEqual([status, old.status].sort(), [200, 401], `not exactly one password of ${username} is good`)
     if (status !== 200) return
     password = next
-    end(devices.filter((other) => other !== device))
+    end(devices)
   }
 
   async function settleRegistration (service: Service) {

@@ -22,7 +22,7 @@ t.test('keys', async (t) => {
     t.equal(rotated.code, 0)
     t.same((await server.inject({ url: '/.well-known/jwks.json' })).json().keys.map(({ kid }: { kid: string }) => kid), [signing, next])
     t.equal(server.signingKeys.current().kid, signing)
-    t.match(listed.stdout, new RegExp(`^${signing}\tES256\tsigns\t\\S+Z\t\\S+Z\n${next}\tES256\t-\t\\S+Z\t-\n$`))
+    t.match(listed.stdout, new RegExp(`^${signing}\tES256\tsigns\t\\S+Z\t\\S+Z\n${next}\tES256\tpublished\t\\S+Z\t-\n$`))
   })
 
   t.test('sign at once with --now', async (t) => {
@@ -31,6 +31,7 @@ t.test('keys', async (t) => {
     const { stdout } = await cli('keys rotate --now')
 
     t.equal(server.signingKeys.current().kid, stdout.trim())
+    t.match((await cli('keys list')).stdout, /\tsigned\t.*\n.*\tsigns\t/)
   })
 
   t.test('are revoked: the running service refuses their tokens from the next request on', async (t) => {

@@ -175,7 +175,7 @@ t.test('The output of a command', async (t) => {
   const shell = (words: string) => run(['sh', '-c', `${CLI.join(' ')} ${words}`], { env })
 
   t.test('that cannot be written ends it with 1 and a sentence', async (t) => {
-    t.match(await shell('users list > /dev/full'), { code: 1, stderr: /^The output could not be written \(ENOSPC: .+\)\.\n$/ })
+    t.match(await shell('users list > /dev/full'), { code: 1, stderr: /^The output could not be written\. What the command changed, it has changed \(ENOSPC: .+\)\.\n$/ })
   })
 
   t.test('that nobody reads on ends it with 1, and no word', async (t) => {

@@ -20,7 +20,7 @@ async function prepare (t: Test, url = 'file::memory:') {
   const begin = (id: string, changes = {}, entry?: Parameters<typeof sessions.add>[2]) => sessions.add({ id, userId: 'a', generation: 0, createdAt: 0, lastUsedAt: 0, expiresAt: 100 * SECOND, accessExpiresAt: 15 * SECOND, ip: '', userAgent: null, roles: [], ...changes }, user, entry)
   const rotate = (generation: number, seconds: number, id = 's', rules = {}) => {
     const now = Math.round(seconds * SECOND)
-    return sessions.rotate(id, generation, { now, timesOf: (createdAt) => timesOf(createdAt, now, config), grace: 10 * SECOND, mostLiveTokens: 3, place: { ip: '', userAgent: null }, isInUse: () => false, ...rules })
+    return sessions.rotate(id, generation, { now, timesOf: (createdAt) => timesOf(createdAt, now, config), grace: 10 * SECOND, mostLiveTokens: 3, place: { ip: '', userAgent: null }, isSamePlace: () => true, isInUse: () => false, ...rules })
   }
   await begin('s')
   return { ...database, user, begin, rotate }
@@ -104,12 +104,18 @@ t.test('sessions.rotate', async (t) => {
 
   t.test('ends the session when another place uses a token again, once the new one was seen in use', async (t) => {
     const { rotate } = await prepare(t)
-    const elsewhere = { place: { ip: '203.0.113.9', userAgent: 'another' } }
     await rotate(0, 20)
 
-    t.match(await rotate(0, 21, 's', elsewhere), { outcome: 'replayed_in_grace' })
     t.match(await rotate(0, 22, 's', { isInUse: () => true }), { outcome: 'replayed_in_grace' })
-    t.match(await rotate(0, 23, 's', { ...elsewhere, isInUse: () => true }), { outcome: 'reused' })
+    t.match(await rotate(0, 23, 's', { isSamePlace: () => false, isInUse: () => true }), { outcome: 'reused' })
+  })
+
+  t.test('gives the next tokens to another place before the new ones were seen in use', async (t) => {
+    const { rotate } = await prepare(t)
+    await rotate(0, 20)
+
+    t.match(await rotate(0, 21, 's', { isSamePlace: () => false }), { outcome: 'rotated_elsewhere', session: { generation: 2 } })
+    t.match(await rotate(1, 40), { outcome: 'reused' }, 'two hold the session')
   })
 
   t.test('keeps where the last rotation came from', async (t) => {

@@ -9,7 +9,7 @@ t.test('docs/adding-a-claim.md', async (t) => {
   t.test('adds a claim to every access token with one file', async (t) => {
     const [, recipe = ''] = /```ts\n([^]*?)```/.exec(readFileSync(join(ROOT, 'docs/adding-a-claim.md'), 'utf8')) ?? []
     const server = await startCopy(t, (folder) => {
-      mkdirSync(join(folder, 'plugins/features/groups'))
+      mkdirSync(join(folder, 'plugins/features/groups'), { recursive: true })
       writeFileSync(join(folder, 'plugins/features/groups/index.ts'), recipe)
     })
 

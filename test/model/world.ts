@@ -49,7 +49,7 @@ export interface Session {
 }
 
 /** What becomes of a refresh token that is presented. */
-export type Fate = 'rotated' | 'replayed_in_grace' | 'reused' | 'expired' | 'over'
+export type Fate = 'rotated' | 'rotated_elsewhere' | 'replayed_in_grace' | 'reused' | 'expired' | 'over'
 
 export type World = ReturnType<typeof createWorld>
 
@@ -91,16 +91,17 @@ export function createWorld (now: () => number) {
       if (isOver) return 'over'
       if (now() >= expiresAt) return 'expired'
       if (behind === 0) return 'rotated'
-      const isRepeated = from === place || !isUsed
       const elapsed = now() - lastUsedAt // less than nothing where the clock was set back
-      return behind === 1 && elapsed >= 0 && elapsed < GRACE && isRepeated ? 'replayed_in_grace' : 'reused'
+      if (behind !== 1 || elapsed <= -SECOND || elapsed >= GRACE) return 'reused'
+      if (from === place) return 'replayed_in_grace'
+      return isUsed ? 'reused' : 'rotated_elsewhere'
     },
 
     /** A refresh was answered with a new generation. */
-    rotated (session: Session, refreshToken: string, place: string) {
+    rotated (session: Session, refreshToken: string, place: string, isUsed = false) {
       session.refreshTokens.push(refreshToken)
       session.place = place
-      session.isUsed = false
+      session.isUsed = isUsed
       session.lastUsedAt = now()
       session.expiresAt = Math.min(now() + IDLE_LIFETIME, session.createdAt + MAX_AGE)
     },

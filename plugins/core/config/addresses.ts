@@ -14,12 +14,18 @@ export function isOrigin (value: string): boolean {
 
 /** The public address of a service, from which others are built by appending to it. */
 export function isIssuer (value: string): boolean {
-  if (!/^https?:\/\/[^\s?#]*[^\s?#/]$/.test(value) || !URL.canParse(value)) return false
-  const { username, password } = new URL(value)
-  return username === '' && password === ''
+  if (!/^https?:\/\/[^/]+(?:\/[\w.~-]+)*$/.test(value) || !URL.canParse(value)) return false
+  const { href, pathname, username, password } = new URL(value)
+  return username === '' && password === '' && href === (pathname === '/' ? `${value}/` : value)
 }
 
-/** The name of a header that requests may have. A request's headers are an object, which has names of its own. */
+/** Headers that mean something else already, or that Node gives as a list. */
+const RESERVED_HEADERS = new RegExp(`^(?:${[
+  'authorization', 'connection', 'content-.*', 'cookie', 'expect', 'forwarded', 'host', 'set-cookie', 'te', 'trailer',
+  'transfer-encoding', 'upgrade', 'x-forwarded-.*'
+].join('|')})$`)
+
+/** The name of a header that may hold a token. A request's headers are an object, which has names of its own. */
 export function isHeaderName (value: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9-]*$/.test(value) && !(value.toLowerCase() in {})
+  return /^[A-Za-z][A-Za-z0-9-]*$/.test(value) && !(value.toLowerCase() in {}) && !RESERVED_HEADERS.test(value.toLowerCase())
 }

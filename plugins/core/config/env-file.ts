@@ -35,7 +35,7 @@ export function findMisspelt (names: string[], settings: string[]): string[] {
     const [nearest] = settings
       .map((setting) => ({ setting, typos: distance(name.toUpperCase(), setting) }))
       .sort((a, b) => a.typos - b.typos)
-    const hint = nearest && nearest.typos <= MOST_TYPOS ? ` Do you mean ${nearest.setting}?` : ''
+    const hint = nearest && nearest.typos <= Math.min(MOST_TYPOS, name.length / 3) ? ` Do you mean ${nearest.setting}?` : ''
     return `${name} in ${FILE} is no setting of Postern, and is ignored.${hint}`
   })
 }

@@ -35,7 +35,7 @@ const metrics: FastifyPluginAsync<{ isServing?: boolean }> = async (fastify, { i
   })
   fastify.audit.subscribe(({ event, outcome = 'done' }) => {
     if (event === 'signed_in') logins.inc({ outcome: event })
-    if (event === 'refreshed') refreshes.inc({ outcome })
+    if (event === 'refreshed' || event === 'refreshed_elsewhere') refreshes.inc({ outcome })
     if (event === 'reuse_detected') reuses.inc()
   })
   fastify.addHook('onResponse', ({ method, routeOptions: { url: route = 'none' } }, { elapsedTime, statusCode }, done) => {

@@ -24,7 +24,7 @@ export function createInstruments (registry: Registry) {
     ),
     refusals: counter('postern_refusals_total', 'Refusals, by code', ['code']),
     logins: counter('postern_logins_total', 'Answers to logins: signed_in, or the code of the refusal', ['outcome']),
-    refreshes: counter('postern_refreshes_total', 'Answers to refreshes: rotated, replayed_in_grace, or a refusal\'s code', ['outcome']),
+    refreshes: counter('postern_refreshes_total', 'Answers to refreshes: rotated…, replayed_in_grace, or a refusal\'s code', ['outcome']),
     reuses: counter('postern_refresh_token_reuse_total', 'Refresh tokens that were used twice, which ended their sessions'),
     commits: histogram('postern_db_commit_duration_seconds', 'Time from the start of a transaction until it is on disk', COMMIT_SECONDS),
     writes: histogram('postern_db_commit_writes', 'Writes that shared a commit', COMMIT_WRITES)

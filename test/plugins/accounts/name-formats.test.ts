@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PASSWORD, assertRefused, buildShared, signIn, signUp, signUpAdmin } from '../../helper.ts'
+import { PASSWORD, assertRefused, build, buildShared, signIn, signUp, signUpAdmin } from '../../helper.ts'
 
 const server = await buildShared(t)
 
@@ -18,7 +18,7 @@ t.test('A username', async (t) => {
     })
   }
 
-  for (const username of ['victor\u034f', 'victor\u115f', 'victor\u1160', 'victor\u3164', 'victor\uffa0', 'victor\ufe00', 'victor\ufe0f', 'victor\u180b', 'victor\u17b4', 'victor\u{16fe4}',
+  for (const username of ['victor\u034f', 'victor\u115f', 'victor\u1160', 'victor\u3164', 'victor\uffa0', 'victor\ufe00', 'victor\ufe0f', 'victor\u180b', 'victor\u17b4', 'victor\u{16fe4}', 'victor\u{1bc9d}', 'victor\u2d7f', 'victor\u{1107f}',
     'victor\u{e0100}', 'vic\u200btor', 'vic\u200ctor', 'vic\u200dtor', 'vic\u00adtor', 'vic\u2060tor', '\ufffdvictor', '\u3164', '\u2800', 'vic\u202etor']) {
     t.test(`has nothing that cannot be seen: ${shown(username)}`, async (t) => {
       const response = await server.inject(register({ username }))
@@ -140,5 +140,24 @@ t.test('An account from before these rules', async (t) => {
 
     t.equal((await signIn(server, 'ada@xn--bcher-kva.example')).user.id, 'a')
     t.equal((await signIn(server, 'ada@bücher.example')).user.id, newer.user.id)
+  })
+})
+
+t.test('The domain of an e-mail address', async (t) => {
+  for (const email of ['a@x.org/evil', 'a@x.org?x', 'a@x.org#q', 'a@x.org\\y', 'a@ex%61mple.org', 'a@x.org/,victim', 'a@bücher.example/evil', 'a@bü%63her.example', 'a@x.org:25', 'a@[x.org]']) {
+    t.test(`is nothing but a domain: ${shown(email)}`, async (t) => {
+      assertRefused(t, await server.inject(register({ email })), 400, 'validation_failed')
+    })
+  }
+
+  t.test('that an account has in the spelling of earlier versions is taken', async (t) => {
+    const server = await build(t)
+    await server.db.users.add({ id: 'old', email: 'bob@xn--bcher-kva.example', passwordHash: '-', roles: [], createdAt: 0 })
+    const bea = await signUp(server, { username: 'bea' })
+
+    const change = await bea.inject({ method: 'PATCH', url: '/auth/me', payload: { email: 'bob@xn--bcher-kva.example', password: PASSWORD } })
+
+    assertRefused(t, await server.inject(register({ email: 'bob@xn--bcher-kva.example' })), 409, 'email_taken')
+    assertRefused(t, change, 409, 'email_taken')
   })
 })

@@ -70,6 +70,17 @@ t.test('PATCH /auth/me', async (t) => {
     t.equal((await register('ada')).statusCode, 201)
   })
 
+  t.test('gives up no name to a clock that is ahead', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { now: clock.now, uptime: clock.uptime })
+    const ada = await signUp(server, { username: 'ada' })
+    await change(ada, { username: 'countess', password: PASSWORD })
+
+    clock.set(31 * 86_400)
+
+    assertRefused(t, await server.inject({ method: 'POST', url: '/auth/register', payload: { username: 'ada', password: PASSWORD } }), 409, 'username_taken')
+  })
+
   t.test('takes a display name away', async (t) => {
     const ada = await signUp(server)
     await change(ada, { name: 'Ada King' })

@@ -98,13 +98,48 @@ t.test('POST /auth/refresh', async (t) => {
     const elsewhere = { 'user-agent': 'another' }
     const ada = await signUp(server)
     const { access_token: next } = (await ada.refresh()).json()
-    const replay = () => server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), ...elsewhere } })
-
-    t.equal((await replay()).statusCode, 200, 'a client that moved and lost the answer')
     t.equal(await statusOfSecret(server, next), 200)
 
-    assertRefused(t, await replay(), 401, 'token_revoked')
+    const replay = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), ...elsewhere } })
+
+    assertRefused(t, replay, 401, 'token_revoked')
     t.equal(await statusOfSecret(server, next), 401)
+  })
+
+  t.test('gives the next tokens to a client that moved and lost the answer, once, and warns', async (t) => {
+    const { lines, logger } = createLog()
+    const server = await build(t, { now: clock.now, logger })
+    const ada = await signUp(server)
+    const lost = (await ada.refresh()).json()
+    const elsewhere = (token: string) => server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(token), 'user-agent': 'another' } })
+
+    const moved = await elsewhere(ada.refresh_token)
+
+    t.equal(moved.statusCode, 200)
+    t.not(moved.json().refresh_token, lost.refresh_token)
+    t.equal((await elsewhere(moved.json().refresh_token)).statusCode, 200)
+    assertList(t, lines.filter(({ level }) => level === 40), [{ event: 'refreshed_elsewhere' }])
+    t.match((await server.auditLog.list({ limit: 10, event: 'refreshed_elsewhere' })).events, [{ outcome: 'rotated_elsewhere' }])
+  })
+
+  t.test('ends the session when two use what one of them lost', async (t) => {
+    const ada = await signUp(server)
+    const { refresh_token: next } = (await ada.refresh()).json()
+    const thief = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), 'user-agent': 'the thief\'s' } })
+    t.equal(thief.statusCode, 200)
+
+    assertRefused(t, await ada.refresh(next), 401, 'token_revoked')
+    t.equal(await statusOfSecret(server, thief.json().access_token), 401)
+  })
+
+  t.test('takes two addresses of one /64 for one place', async (t) => {
+    const ada = await signUp(server)
+    const from = (remoteAddress: string) => server.inject({ method: 'POST', url: '/auth/refresh', remoteAddress, headers: bearer(ada.refresh_token) })
+    const { access_token: token } = (await from('2001:db8::1')).json()
+    t.equal(await statusOfSecret(server, token), 200)
+
+    t.equal((await from('2001:db8::77')).statusCode, 200, 'another tab, with another privacy address')
+    t.equal((await from('2001:db8:0:1::77')).statusCode, 401)
   })
 
   t.test('finds out a thief who follows the owner\'s session', async (t) => {
@@ -279,7 +314,7 @@ t.test('POST /auth/refresh', async (t) => {
     const server = await build(t, { env: { RATE_LIMIT: 'on' }, now: clock.now })
     const sid = sidOf((await signUp(server)).access_token)
     const now = clock.now()
-    const rotation = { now, grace: 0, timesOf: (createdAt: number) => timesOf(createdAt, now, server.config), mostLiveTokens: Infinity, place: { ip: '', userAgent: null }, isInUse: () => false }
+    const rotation = { now, grace: 0, timesOf: (createdAt: number) => timesOf(createdAt, now, server.config), mostLiveTokens: Infinity, place: { ip: '', userAgent: null }, isSamePlace: () => true, isInUse: () => false }
     await Promise.all(Array.from({ length: 127 }, (_, generation) => server.db.sessions.rotate(sid, generation, rotation))) // all of them in one commit
     const token = server.refreshTokens.make(sid, 127)
 
