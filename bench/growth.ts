@@ -1,5 +1,5 @@
-import { PASSWORD, ROUNDS, figureOf, inSittings, ratios, startService } from './harness.ts'
-import { inTurn, load, request, requestsWith } from './load.ts'
+import { BEHIND_A_GATEWAY, PASSWORD, ROUNDS, figureOf, inSittings, ratios, startService } from './harness.ts'
+import { inTurn, load, loginRequest, requestsWith } from './load.ts'
 import { REFRESH_SECONDS, REFRESH_SETTINGS, refreshesOf } from './refresh.ts'
 import { seed } from './seed.ts'
 
@@ -41,11 +41,11 @@ type Service = Awaited<ReturnType<Awaited<ReturnType<typeof withUsers>>>>
 async function withUsers (users: number) {
   const seeds = await seed({ users, sessions: Math.max(users, MORE), isDue: true })
   const nextVerify = inTurn(requestsWith(seeds.sample.slice(0, TOKENS).map(({ accessToken }) => accessToken), '/verify'))
-  const nextLogin = inTurn(seeds.sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
+  const nextLogin = inTurn(seeds.sample.map(({ username }, i) => loginRequest(username, PASSWORD, i)))
   const nextRefresh = refreshesOf(seeds)
 
   return async () => {
-    const service = await startService({ folder: seeds.folder, env: REFRESH_SETTINGS })
+    const service = await startService({ folder: seeds.folder, env: { ...REFRESH_SETTINGS, ...BEHIND_A_GATEWAY } })
     return {
       verify: () => load({ of: service, next: nextVerify }),
       login: () => load({ of: service, next: nextLogin, connections: AT_ONCE, seconds: LOGIN_SECONDS }),

@@ -41,6 +41,9 @@ function environment (folder: string) {
   return { PORT: '0', ISSUER: 'http://127.0.0.1', DATABASE_URL: `file:${join(folder, 'postern.db')}`, RATE_LIMIT_ADDRESS: '1000000/1s', RATE_LIMIT_GUESSES: '1000000/1s', RATE_LIMIT_ACCOUNT: '1000000/1s', RATE_LIMIT_PAIR: '1000000/1s' }
 }
 
+/** The load comes as a gateway's, so that `loginRequest` has an address of its own for each. */
+export const BEHIND_A_GATEWAY = { TRUST_PROXY: '127.0.0.1' }
+
 /** Starts a script that prints `ready: ` and its address. It stays in this session, so that nice values count between the two (see storm.ts). */
 export async function startProcess (args: string[], env: Record<string, string> = {}, readyPath = '/') {
   const startedAt = performance.now()

@@ -91,6 +91,11 @@ export function request (method: string, path: string, headers: Record<string, s
   return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${content}`)
 }
 
+/** A login as a gateway passes it on, from one of 1,024 addresses: one client gets no more than its share of the hashing. */
+export function loginRequest (username: string, password: string, i: number): Buffer {
+  return request('POST', '/auth/login', { 'x-forwarded-for': `10.0.${i >> 8 & 3}.${i & 255}` }, { username, password })
+}
+
 /** A request for each token. */
 export function requestsWith (tokens: string[], path: string): Buffer[] {
   return tokens.map((token) => request('GET', path, { authorization: `Bearer ${token}` }))

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { PASSWORD, figureOf, interleaved, onDatabase, rates, ratios, startService } from './harness.ts'
-import { inTurn, load, request } from './load.ts'
+import { BEHIND_A_GATEWAY, PASSWORD, figureOf, interleaved, onDatabase, rates, ratios, startService } from './harness.ts'
+import { inTurn, load, loginRequest } from './load.ts'
 import { seed } from './seed.ts'
 
 const AT_ONCE = 64
@@ -13,9 +13,9 @@ export default async function login () {
   const { folder, sample } = await seed({ users: 10_000 })
   const { passwordHash, threads } = await onDatabase(folder, async ({ config, passwords }) => ({ passwordHash: await passwords.hash(PASSWORD), threads: config.argon2.threads }))
   const cores = availableParallelism()
-  const service = await startService({ folder })
-  const full = await startService({ folder, env: { ARGON2_THREADS: String(cores) } })
-  const next = inTurn(sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
+  const service = await startService({ folder, env: BEHIND_A_GATEWAY })
+  const full = await startService({ folder, env: { ...BEHIND_A_GATEWAY, ARGON2_THREADS: String(cores) } })
+  const next = inTurn(sample.map(({ username }, i) => loginRequest(username, PASSWORD, i)))
 
   const { raw, logins, fullRaw, fullLogins } = await interleaved({
     raw: () => rawRate(passwordHash, threads),

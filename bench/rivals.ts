@@ -1,5 +1,5 @@
-import { MANY_ROUNDS, PASSWORD, figureOf, interleaved, rates, startRival, startService } from './harness.ts'
-import { inTurn, load, request, requestsWith } from './load.ts'
+import { BEHIND_A_GATEWAY, MANY_ROUNDS, PASSWORD, figureOf, interleaved, rates, startRival, startService } from './harness.ts'
+import { inTurn, load, loginRequest, request, requestsWith } from './load.ts'
 import { EMAIL, TOKENS } from './rivals/shared.ts'
 import { seed } from './seed.ts'
 import type { Figure } from './harness.ts'
@@ -15,7 +15,7 @@ type Process = Awaited<ReturnType<typeof startRival>>
 export default async function rivals () {
   const { folder, sample } = await seed({ users: MORE_THAN_THE_CACHE, sampled: MORE_THAN_THE_CACHE })
   const tokens = sample.map(({ accessToken }) => accessToken)
-  const postern = await startService({ folder })
+  const postern = await startService({ folder, env: BEHIND_A_GATEWAY })
   const newcomer = await startService({ folder }) // a second one, so that its many tokens do not evict the first one's cached tokens
   const fastifyJwt = await startRival('fastify-jwt')
   const fastifyJwtCache = await startRival('fastify-jwt', { CACHE: 'on' })
@@ -43,7 +43,7 @@ export default async function rivals () {
     betterAuthSession: secretLoad(betterAuth, sessions.map(({ cookie }) => request('GET', '/api/auth/get-session', { cookie })))
   }, MANY_ROUNDS)
   const logins = await interleaved({
-    postern: loginLoad(postern, sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD }))),
+    postern: loginLoad(postern, sample.map(({ username }, i) => loginRequest(username, PASSWORD, i))),
     betterAuth: loginLoad(betterAuth, [request('POST', '/api/auth/sign-in/email', { origin: 'http://127.0.0.1' }, { email: EMAIL, password: PASSWORD })])
   })
   await Promise.all([postern, newcomer, fastifyJwt, fastifyJwtCache, express, betterAuth].map(({ stop }) => stop()))

@@ -1,5 +1,5 @@
-import { PASSWORD, figureOf, interleaved, percentile, ratios, startService } from './harness.ts'
-import { inTurn, load, request, requestsWith } from './load.ts'
+import { BEHIND_A_GATEWAY, PASSWORD, figureOf, interleaved, percentile, ratios, startService } from './harness.ts'
+import { inTurn, load, loginRequest, requestsWith } from './load.ts'
 import { seed } from './seed.ts'
 
 const LOGINS_AT_ONCE = 64
@@ -13,10 +13,10 @@ const SHARES = [50, 90, 99, 99.9]
  */
 export default async function storm () {
   const { folder, sample } = await seed({ users: 10_000 })
-  const service = await startService({ folder })
+  const service = await startService({ folder, env: BEHIND_A_GATEWAY })
   const nextVerify = inTurn(requestsWith(sample.map(({ accessToken }) => accessToken), '/verify'))
   let sent = 0
-  const nextCredentials = inTurn(sample.map(({ username }) => request('POST', '/auth/login', {}, { username, password: PASSWORD })))
+  const nextCredentials = inTurn(sample.map(({ username }, i) => loginRequest(username, PASSWORD, i)))
   const nextLogin = () => {
     sent++
     return nextCredentials()
