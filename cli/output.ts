@@ -4,7 +4,7 @@ const EVENT_HEADS = ['event', 'time', 'kind', 'outcome', 'by', 'account', 'sessi
 
 const NOT_WRITTEN = 'The output could not be written. What the command changed, it has changed'
 
-/** What is shown of one thing, a column each; what is absent is shown as a dash. */
+/** One thing as it is shown, a column for each member; an absent one is a dash. */
 type Row = Array<string | number | null | undefined>
 
 export function print (line: string) {

@@ -57,7 +57,7 @@ export function existingDatabaseOf (config: Config): string {
   return file
 }
 
-/** What the service recorded in a database; nothing in what is none, which the command finds out as it opens it. */
+/** The settings that the service recorded in a database; none in a file that is no database, which the command finds out later. */
 export function stateOf (file: string): RecordedState {
   try {
     return readRecordedState(file)

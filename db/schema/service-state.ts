@@ -1,6 +1,6 @@
 import { integer, sqliteTable, text } from '../drizzle.ts'
 
-/** What the service says of itself at its start, for the command line: its settings, and what it has seen. Never a secret. */
+/** Statements of the service about itself, for the command line: its settings, and what it has seen. Never a secret. */
 export const serviceState = sqliteTable('service_state', {
   name: text().primaryKey(),
   value: text().notNull(),

@@ -1,7 +1,7 @@
 /** Everything a name is made of: IdentifierClass of RFC 8264 beyond ASCII, and the separators of ASCII. */
 const MADE_OF = /^[\p{Ll}\p{Lu}\p{Lo}\p{Lm}\p{Nd}\p{Mn}\p{Mc}\u06fd\u06fe\u0f0b\u3007\u00b7\u0375\u05f3\u05f4\u30fb._+-]+$/u
 
-/** What the class takes out again: characters that show nothing, the exceptions of RFC 5892, old Hangul jamo. */
+/** Taken out of the class again: characters that show nothing, the exceptions of RFC 5892, old Hangul jamo. */
 const NEVER = /[\u2d7f\u{1107f}\u{16fe4}\u{1bc9d}\u302e\u302f\p{DI}\u0640\u07fa\u3031-\u3035\u303b\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]/u
 
 /** RFC 5892, appendix A: characters that are letters only beside others. (Joiners, of A.1 and A.2, are not taken at all.) */

@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
 
-/** How many places networks may have for each one that is free, in the order of `networksOf`: an address, a /56, a /48. */
+/** The places that networks may have for each one that is free, in the order of `networksOf`: an address, a /56, a /48. */
 const PER_FREE_PLACE = [0.5, 1, 2]
 
 declare module 'fastify' {

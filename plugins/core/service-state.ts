@@ -9,7 +9,7 @@ declare module 'fastify' {
   interface FastifyInstance { serviceState: ServiceState }
 }
 
-/** What the service records in the database about itself, so that commands go by its settings and not by those of a shell. */
+/** Statements of the service about itself in the database, so that commands go by its settings and not by those of a shell. */
 export interface ServiceState {
   /**
    * Until when access tokens may be good that were issued under a longer ACCESS_TOKEN_TTL than today's, in milliseconds
