@@ -17,6 +17,9 @@ import type { CommandTools } from './tools.ts'
 
 const FEATURES = new URL('../plugins/features/', import.meta.url)
 
+/** npm keeps the options for itself, and passes their values on. */
+const HINT = 'Did you leave out the "--"? For example: npm run cli -- users create --username ada'
+
 interface FeatureCommand { default: (cli: Command, tools: CommandTools) => void }
 
 /**
@@ -43,7 +46,8 @@ async function createCli (): Promise<Command> {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => console.log(text.trimEnd()),
-      writeErr: (text) => console.error(text.trimEnd())
+      writeErr: (text) => console.error(text.trimEnd()),
+      outputError: (text, write) => write(text.startsWith('error: too many arguments') ? text + HINT : text)
     })
 
   addUsers(cli)

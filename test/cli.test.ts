@@ -250,6 +250,7 @@ t.test('a command that is refused ends with 1 and one sentence, and changes noth
   const commands: Array<[words: string, sentence: string, password?: string]> = [
     ['users create', 'Give --username, --email or both.'],
     ['users create --username ROOT', 'This username is taken. Choose another.'],
+    ['users create ada', 'error: too many arguments for \'create\'. Expected 0 arguments but got 1: ada.\nDid you leave out the "--"? For example: npm run cli -- users create --username ada'],
     ['users create --username ada', 'This password is easy to guess. Choose another.', 'password123'],
     ['users create --username ada', 'No password was given, so nothing was done.', ''],
     [`users create --username ${'a'.repeat(65)}`, 'The username must not have more than 64 characters.'],

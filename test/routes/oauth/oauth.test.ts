@@ -355,3 +355,21 @@ t.test('A client that is deleted while its request is under way revokes nothing'
   assertRefused(t, response, 401, 'invalid_client')
   t.equal((await ada.inject({ url: '/secret' })).statusCode, 200)
 })
+
+t.test('A token that is revoked while the clock is wrong stays revoked when it is right', async (t) => {
+  for (const [name, seconds] of [['ahead', 3600], ['behind', -3600]] as const) {
+    t.test(name, async (t) => {
+      const clock = createClock()
+      const server = await build(t, { now: clock.now, uptime: clock.uptime })
+      const client = await signUpClient(server)
+      const ada = await signUp(server)
+      clock.set(seconds)
+
+      const response = await server.inject({ method: 'POST', url: '/oauth/revoke', headers: client, payload: { token: ada.access_token } })
+      clock.set(-seconds)
+
+      t.equal(response.statusCode, 200)
+      assertRefused(t, await ada.inject({ url: '/secret' }), 401, 'token_revoked')
+    })
+  }
+})
