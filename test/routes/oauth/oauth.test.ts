@@ -165,6 +165,20 @@ t.test('POST /oauth/introspect', async (t) => {
 })
 
 t.test('POST /oauth/revoke', async (t) => {
+  t.test('does not say that a token is revoked when the database cannot tell', async (t) => {
+    const server = await build(t, { env: { DATABASE_URL: databaseUrl(t) } })
+    const headers = await signUpClient(server)
+    const { access_token: token } = await signUp(server)
+    const file = new Client(server.db.file)
+    t.teardown(() => file.close())
+
+    file.exec('alter table revocations rename to away')
+    await stat('.') // what another process wrote is seen by what comes from outside afterwards
+
+    t.equal((await server.inject({ method: 'POST', url: '/oauth/revoke', headers, payload: { token } })).statusCode, 500)
+    file.exec('alter table away rename to revocations')
+  })
+
   t.test('ends an access token, and leaves its session and the session\'s other tokens alone', async (t) => {
     const ada = await signUp(server)
     const other = (await ada.refresh()).json()
