@@ -35,11 +35,11 @@ export default [
     { group: SQL, message: 'Only db/ knows SQL.' }
   ]),
   boundary(['plugins/core/database.ts'], [
-    { regex: '^\\.\\.?/(?!\\.\\./db/)', message: 'This is the one door to db/.' },
+    { regex: '^\\.\\.?/(?!\\.\\./db/|database-events\\.ts$)', message: 'This is the one door to db/.' },
     { group: SQL, message: 'Only db/ knows SQL.' }
   ]),
   boundary(['db/**/*.ts'], [
-    { regex: '^\\.\\./(?!drizzle\\.ts$)', message: 'db/ stands alone.' },
+    { regex: '^(\\.\\./){2}|^\\.\\./(plugins|routes|server|cli)/', message: 'db/ stands alone.' },
     { group: SERVER, message: 'db/ knows nothing of Fastify.' }
   ]),
   boundary(['cli/**/*.ts', 'server/**/*.ts'], [

@@ -5,6 +5,7 @@ import feed from './feed.ts'
 import firstSight from './first-sight.ts'
 import growth from './growth.ts'
 import login from './login.ts'
+import postgres from './postgres.ts'
 import refresh from './refresh.ts'
 import { report } from './report.ts'
 import revocations from './revocations.ts'
@@ -17,7 +18,7 @@ import workers from './workers.ts'
 import type { Results } from './report.ts'
 
 const RESULTS = new URL('results.json', import.meta.url)
-const benchmarks = { start, secret, 'first-sight': firstSight, storm, login, refresh, revocations, growth, workers, 'status-list': statusList, feed, rivals }
+const benchmarks = { start, secret, 'first-sight': firstSight, storm, login, refresh, revocations, growth, workers, 'status-list': statusList, feed, postgres, rivals }
 
 // `npm run bench` runs all of them and `npm run bench -- secret` runs one. With `--save` the figures go into results.json,
 // docs/performance.md and its plots, beside the last results of those that did not run.

@@ -34,7 +34,7 @@ export function addAudit (cli: Command) {
   audit.command('export')
     .description('Print every event as a line of JSON, the oldest first.')
     .action(() => onService(async ({ auditLog }) => {
-      for (const event of auditLog.walk()) {
+      for await (const event of auditLog.walk()) {
         print(JSON.stringify(toAuditEvent(event)))
         if (event.sequence % PAGE === 0) await setImmediate() // lets the output be written
       }

@@ -12,7 +12,9 @@ const CANNOT_OPEN = /unable to open/
 
 const CLOCK_SKEW_MILLISECONDS = 60_000
 
-const MIGRATIONS = {
+export const HALF_COPY = fail('database', 'It is a copy that is not complete.', 'Run the command again that makes it.')
+
+export const MIGRATIONS = {
   current: ok('migrations', 'complete'),
   older: warn('migrations', 'Some are missing.', 'Back up, then start the service, which runs them.'),
   newer: fail('migrations', 'A later version of Postern wrote this database.', 'Install that version.')
@@ -22,11 +24,12 @@ const MIGRATIONS = {
 export function examineDatabase (config: Config, file: string, { now = Date.now() }: Partial<Surroundings> = {}): Finding[] {
   if (isForbidden(file)) return [fail('permissions', `This user may not use ${file}.`, AS_SERVICE)]
   if (!existsSync(file)) return [ok('database', `${file} does not exist yet; the first start makes it`)]
-  const { faults: [fault], version, keys, newestTime } = inspect(file)
+  const { faults: [fault], version, keys, newestTime, isCopying } = inspect(file)
   if (fault && CANNOT_OPEN.test(fault)) return [fail('permissions', `This user may not use ${file}.`, AS_SERVICE)]
   if (fault !== undefined) return [fail('integrity', `${file} is damaged (${fault}).`, 'Stop the service and restore a backup.')]
   if (version === 'empty') return [ok('database', `${file} is empty; the first start fills it`)]
   if (version === 'foreign') return [fail('migrations', `${file} is no database of Postern.`, 'Set DATABASE_URL to one.')]
+  if (isCopying) return [HALF_COPY]
 
   return [
     ok('integrity', `${file} is sound`),
@@ -38,12 +41,16 @@ export function examineDatabase (config: Config, file: string, { now = Date.now(
 
 function examineKeys ({ masterKey }: Config, file: string, keys: Inspection['keys']): Finding {
   const keyFile = masterKeyFile(file)
-  if (masterKey === undefined && !existsSync(keyFile)) {
-    const advice = 'Restore it, or set MASTER_KEY to what was in it.'
-    return fail('keys', `The master key of the database, the file ${keyFile}, is missing.`, advice)
-  }
+  if (masterKey !== undefined) return examineMasterKey(() => masterKey, keys)
+  if (existsSync(keyFile)) return examineMasterKey(() => readFileSync(keyFile, 'utf8'), keys)
+  const advice = 'Restore it, or set MASTER_KEY to what was in it.'
+  return fail('keys', `The master key of the database, the file ${keyFile}, is missing.`, advice)
+}
+
+/** Checks that a master key decrypts the signing keys. */
+export function examineMasterKey (read: () => string, keys: Inspection['keys']): Finding {
   try {
-    const master = createMasterKey(masterKey ?? readFileSync(keyFile, 'utf8'))
+    const master = createMasterKey(read())
     for (const { kid, privateKey } of keys) master.open(privateKey, kid)
     return ok('keys', `the master key decrypts all of them (${keys.length})`)
   } catch {
@@ -55,8 +62,9 @@ function examineKeys ({ masterKey }: Config, file: string, keys: Inspection['key
   }
 }
 
-function examineClock (now: number, newestTime: number): Finding {
+/** Checks that nothing in the database is from the future, by the clock of `teller`. */
+export function examineClock (now: number, newestTime: number, teller = 'This machine'): Finding {
   if (newestTime <= now + CLOCK_SKEW_MILLISECONDS) return ok('clock', 'no row is from the future')
-  const [machine, newest] = [now, newestTime].map((time) => new Date(time).toISOString())
-  return fail('clock', `This machine says ${machine}, but the newest row is of ${newest}.`, 'Set the clock.')
+  const [time, newest] = [now, newestTime].map((time) => new Date(time).toISOString())
+  return fail('clock', `${teller} says ${time}, but the newest row is of ${newest}.`, 'Set the clock.')
 }

@@ -3,7 +3,7 @@ import { CommanderError } from 'commander'
 import { findMisspelt, loadEnvFile } from '../plugins/core/config/env-file.ts'
 import { allSettings, readConfig } from '../plugins/core/config/index.ts'
 import { parseSettings } from '../plugins/core/config/parse.ts'
-import { fileOf } from '../plugins/core/database.ts'
+import { fileOf, isPostgres } from '../plugins/core/database.ts'
 import { examineDatabase } from './database-findings.ts'
 import { examineDisk, examineFiles, fail, warn } from './findings.ts'
 import { print } from './output.ts'
@@ -37,13 +37,18 @@ export async function examine (environment: Environment, surroundings: Partial<S
   } catch (error) {
     return [fail('settings', (error as Error).message)] // a sentence, and nothing else is thrown
   }
-  const file = fileOf(config.databaseUrl)
-  const state = file !== undefined && existsSync(file) ? stateOf(file) : {}
+  const { databaseUrl } = config
+  const file = isPostgres(databaseUrl) ? undefined : fileOf(databaseUrl)
+  const state = isPostgres(databaseUrl) || (file !== undefined && existsSync(file)) ? await stateOf(databaseUrl) : {}
   const { environment: counting, warnings } = toServiceSettings(environment, state)
   const settings = [
     ...[...misspelt, ...warnings].map((sentence) => warn('settings', sentence)),
     ...examineSettings(readConfig(counting), surroundings, state)
   ]
+  if (isPostgres(databaseUrl)) {
+    const { examineServer } = await import('./server-findings.ts')
+    return [...settings, ...await examineServer(config, surroundings)]
+  }
   if (!file) return [...settings, IN_MEMORY]
   return [
     ...settings,

@@ -7,9 +7,11 @@ import { coreProblem } from '../plugins/core/problem-catalogue.ts'
 import { codeOf } from '../plugins/core/problem-codes.ts'
 import { addAudit } from './audit.ts'
 import { addBackup } from './backup.ts'
+import { addCopy } from './copy.ts'
 import { addDoctor } from './doctor.ts'
 import { addKeys } from './keys.ts'
 import { addRestore } from './restore.ts'
+import { addRestored } from './restored.ts'
 import { addSessions } from './sessions.ts'
 import { tools } from './tools.ts'
 import { addUsers } from './users.ts'
@@ -60,6 +62,8 @@ async function createCli (): Promise<Command> {
   }
   addBackup(cli)
   addRestore(cli)
+  addRestored(cli)
+  addCopy(cli)
   addDoctor(cli)
   return cli
 }

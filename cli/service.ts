@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import Fastify from 'fastify'
 import { options, plugins } from '../app.ts'
 import { readConfig } from '../plugins/core/config/index.ts'
-import { fileOf, readRecordedState } from '../plugins/core/database.ts'
+import { fileOf, isPostgres, readState } from '../plugins/core/database.ts'
 import { AS_SERVICE, isForbidden } from './access.ts'
 import { refuse } from './output.ts'
 import { toServiceSettings } from './recorded-settings.ts'
@@ -18,8 +18,8 @@ type Run<Answer> = (service: FastifyInstance) => Promise<Answer>
  */
 export async function onService (run: Run<void>) {
   const config = readConfig(process.env)
-  const state = stateOf(existingDatabaseOf(config))
-  const { environment, warnings } = toServiceSettings(process.env, state)
+  assertExists(config)
+  const { environment, warnings } = toServiceSettings(process.env, await stateOf(config.databaseUrl))
   for (const warning of warnings) console.error(warning)
   await withService(readConfig(environment), run)
 }
@@ -27,8 +27,13 @@ export async function onService (run: Run<void>) {
 /** The same for the one command that may come before the first start: where there is no database, it makes what a start would make. */
 export async function onNewService (run: Run<void>) {
   const config = readConfig(process.env)
-  if (existsSync(databaseFileOf(config))) await onService(run)
-  else await withService(config, run, { isMaker: true })
+  if (await isNew(config)) await withService(config, run, { isMaker: true })
+  else await onService(run)
+}
+
+async function isNew (config: Config): Promise<boolean> {
+  if (!isPostgres(config.databaseUrl)) return !existsSync(databaseFileOf(config))
+  return await readState(config.databaseUrl).catch(() => ({})) === undefined // what cannot be read, the service says why
 }
 
 /** Runs a command on the service's own plugins, with settings of its own. */
@@ -57,11 +62,12 @@ export function existingDatabaseOf (config: Config): string {
   return file
 }
 
-/** The settings that the service recorded in a database; none in a file that is no database, which the command finds out later. */
-export function stateOf (file: string): RecordedState {
-  try {
-    return readRecordedState(file)
-  } catch {
-    return {}
-  }
+/** Ends the command when there is no file for the database. Of PostgreSQL the service says so, as it opens it. */
+export function assertExists (config: Config) {
+  if (!isPostgres(config.databaseUrl)) existingDatabaseOf(config)
+}
+
+/** The settings that the service recorded in a database; none where it cannot be read, which the command finds out later. */
+export async function stateOf (databaseUrl: string): Promise<RecordedState> {
+  return await readState(databaseUrl).catch(() => undefined) ?? {}
 }

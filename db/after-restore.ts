@@ -1,28 +1,29 @@
-import { sessionEnder } from './end-sessions.ts'
 import { sql } from './drizzle.ts'
-import { sessions, statusLists } from './schema/index.ts'
-import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
-import type { Connection } from './connection.ts'
+import { execute } from './engine.ts'
+import { everySessionRepository } from './every-session.ts'
+import type { AuditEntry, AuditedWrite } from './audit-entry.ts'
+import type { Store } from './store.ts'
 
 /** Prepares a restored database, before anybody uses it. */
-export function afterRestoreRepository (connection: Connection, write: AuditedWrite) {
+export function afterRestoreRepository (store: Store, write: AuditedWrite) {
+  const { build, compile, skipSequence, tables: { statusLists } } = store
+  const now = sql.placeholder('now')
+  const closeLists = compile(build.update(statusLists)
+    .set({ closesAt: sql`case when ${statusLists.closesAt} > ${now} then ${now} else ${statusLists.closesAt} end` }))
+  const everySession = everySessionRepository(store, write)
+
   return {
     /**
      * Continues the sequence of revocations from `now`, in milliseconds since 1970. Followers of the feed may have seen more
      * than the restored database holds, and later revocations must come after all of that: sequences grow by one, so time
      * is ahead of them all. Gives no place in a status list again that may have been given out since.
      */
-    skipSequences: (now: number, entry?: AuditEntry<void>) => write(() => {
-      connection.update(statusLists).set({ closesAt: sql`min(${statusLists.closesAt}, ${now})` }).run()
-      const { changes } = connection.run(sql`update sqlite_sequence set seq = max(seq, ${now}) where name = 'revocations'`)
-      if (changes === 0) connection.run(sql`insert into sqlite_sequence (name, seq) values ('revocations', ${now})`)
+    skipSequences: (now: number, entry?: AuditEntry<void>) => write(function * () {
+      yield * execute(closeLists, { now })
+      yield * skipSequence(now)
     }, entry),
 
     /** Ends every session. Gives how many ended. */
-    endSessions: () => write(() => {
-      const end = sessionEnder(connection)
-      const owners = connection.selectDistinct({ id: sessions.userId }).from(sessions).all()
-      return owners.flatMap(({ id }) => end.all(id)).length
-    })
+    endSessions: () => everySession.end()
   }
 }

@@ -1,7 +1,6 @@
 import { and, asc, desc, eq, gt, inArray, sql } from './drizzle.ts'
-import { auditEvents } from './schema/index.ts'
-import type { Connection } from './connection.ts'
 import type { AuditEvent } from './schema/index.ts'
+import type { Store } from './store.ts'
 
 const MOST = 1000
 
@@ -12,24 +11,28 @@ const ENDINGS = ['logged_out', 'password_changed', 'account_changed', 'account_d
 const ENDINGS_OF_ALL = ['all_sessions_ended', 'all_accounts_deleted']
 
 /** Finds the events that made something invalid. */
-export function auditCauses (connection: Connection) {
+export function auditCauses ({ build, chainEvents, compile, read, tables: { auditEvents } }: Store) {
   const { event, sequence, session, subject, target } = auditEvents
+  const [id, after] = [sql.placeholder('id'), sql.placeholder('after')]
   const notRefreshed = sql`event <> 'refreshed'` // as the indexes say it
-  const ofSession = connection.select().from(auditEvents)
-    .where(and(eq(session, sql.placeholder('id')), notRefreshed))
-    .orderBy(asc(sequence)).limit(MOST).prepare()
-  const endings = connection.select().from(auditEvents).where(and(
+  const ofSession = compile(build.select().from(auditEvents)
+    .where(and(eq(session, id), notRefreshed)).orderBy(asc(sequence)).limit(MOST))
+  const endings = compile(build.select().from(auditEvents).where(and(
     eq(subject, sql.placeholder('subject')),
     notRefreshed,
     inArray(event, ENDINGS),
-    gt(sequence, sql.placeholder('after'))
-  )).orderBy(asc(sequence)).limit(MOST).prepare()
-  const endingsOfAll = connection.select().from(auditEvents)
-    .where(and(inArray(event, ENDINGS_OF_ALL), gt(sequence, sql.placeholder('after'))))
-    .orderBy(asc(sequence)).limit(1).prepare()
-  const ofTarget = connection.select().from(auditEvents)
-    .where(eq(target, sql.placeholder('id')))
-    .orderBy(desc(sequence)).limit(1).prepare()
+    gt(sequence, after)
+  )).orderBy(asc(sequence)).limit(MOST))
+  const endingsOfAll = compile(build.select().from(auditEvents)
+    .where(and(inArray(event, ENDINGS_OF_ALL), gt(sequence, after))).orderBy(asc(sequence)).limit(1))
+  const ofTarget = compile(build.select().from(auditEvents).where(eq(target, id)).orderBy(desc(sequence)).limit(1))
+
+  /** The last event of a key, a client or an access token. */
+  async function lastOf (target: string): Promise<AuditEvent | undefined> {
+    await chainEvents()
+    const [event] = await read(ofTarget, { id: target })
+    return event
+  }
 
   return {
     /**
@@ -37,21 +40,19 @@ export function auditCauses (connection: Connection) {
      * its account, or of everybody.
      */
     async sessionEnd (id: string, subject?: string): Promise<AuditEvent | undefined> {
-      const events = ofSession.all({ id })
-      const own = events.find(endsItsSession) ?? ofTarget.get({ id })
+      await chainEvents()
+      const events = await read(ofSession, { id })
+      const own = events.find(endsItsSession) ?? await lastOf(id)
       const [beginning] = events // if it is not there any more, nor is anything from before it
       const user = subject ?? beginning?.subject
       if (own || !user) return own
       const after = beginning?.sequence ?? 0
-      const ofUser = endings.all({ subject: user, after }).find((event) => endsOthersThan(event, id))
-      const ofAll = endingsOfAll.get({ after })
+      const ofUser = (await read(endings, { subject: user, after })).find((event) => endsOthersThan(event, id))
+      const [ofAll] = await read(endingsOfAll, { after })
       return [ofUser, ofAll].filter((event) => event !== undefined).toSorted((a, b) => a.sequence - b.sequence)[0]
     },
 
-    /** The last event of a key, a client or an access token. */
-    async lastOf (target: string): Promise<AuditEvent | undefined> {
-      return ofTarget.get({ id: target })
-    }
+    lastOf
   }
 }
 

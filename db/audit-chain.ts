@@ -1,80 +1,30 @@
 import { hash } from 'node:crypto'
-import { desc, eq, getTableColumns, or, sql } from './drizzle.ts'
-import { withCode } from './constraint-names.ts'
+import { desc, getTableColumns } from './drizzle.ts'
+import { execute, queryOne } from './engine.ts'
 import { placeholdersOf } from './placeholders.ts'
-import { clients, auditAnchor, auditEvents, revocations } from './schema/index.ts'
-import type { Connection } from './connection.ts'
+import type { Operation } from './engine.ts'
 import type { AuditEvent, NewAuditEvent } from './schema/index.ts'
-import type { Write } from './writer.ts'
-
-/** The audit entry of an operation, written in the operation's own transaction. */
-export interface AuditEntry<Outcome> {
-  /** The event, given the outcome of the operation; undefined when nothing happened. */
-  toEvent: (outcome: Outcome) => NewAuditEvent | undefined
-  /** False for an event that is only logged. */
-  isStored: (event: NewAuditEvent) => boolean
-  /** The access token or API client that asks: what was revoked meanwhile writes nothing. */
-  permit?: Permit
-  /** Called when the operation, with its event, is on disk. */
-  committed: (event: NewAuditEvent) => void
-}
-
-export type Permit = { sid: string, jti: string } | { clientId: string }
+import type { Dialect } from './store.ts'
 
 /**
- * Runs an operation, as `Write` does, together with the event that its entry makes of the outcome: both or neither.
- * @throws `token_revoked` or `invalid_client` when the caller's permit was taken away before
+ * Writes events after the last one, inside an operation that nobody else's can come between: SQLite's hold the write lock,
+ * PostgreSQL's a lock of their own.
  */
-export type AuditedWrite = <Outcome>(run: () => Outcome, entry?: AuditEntry<Outcome>) => Promise<Outcome>
-
-export function withAudit (connection: Connection, write: Write): AuditedWrite {
-  const append = eventInsert(connection)
-  const assertPermitted = permitCheck(connection)
-
-  return async (run, entry) => {
-    if (!entry) return write(run)
-    let event: NewAuditEvent | undefined
-    const outcome = await write(() => {
-      if (entry.permit) assertPermitted(entry.permit)
-      const outcome = run()
-      event = entry.toEvent(outcome)
-      if (event && entry.isStored(event)) append(event)
-      return outcome
-    })
-    if (event) entry.committed(event)
-    return outcome
-  }
-}
-
-/** A guard looked at the permit when the request began: this looks again when the write happens, inside the operation. */
-function permitCheck (connection: Connection) {
-  const id = sql.placeholder('id')
-  const revoked = connection.select({ id: revocations.revokedId }).from(revocations)
-    .where(or(eq(revocations.revokedId, sql.placeholder('sid')), eq(revocations.revokedId, sql.placeholder('jti')))).prepare()
-  const client = connection.select({ id: clients.id }).from(clients).where(eq(clients.id, id)).prepare()
-
-  return (permit: Permit) => {
-    if ('clientId' in permit) {
-      if (!client.get({ id: permit.clientId })) throw withCode('invalid_client')
-    } else if (revoked.get(permit)) throw withCode('token_revoked')
-  }
-}
-
-/**
- * Writes an event after the last one, inside an operation: the write lock is held, so no process can come between
- * reading the last hash and writing the next.
- */
-function eventInsert (connection: Connection) {
+export function auditChain ({ build, compile, tables: { auditAnchor, auditEvents } }: Dialect) {
   const { sequence, hash } = auditEvents
-  const last = connection.select({ sequence, hash }).from(auditEvents).orderBy(desc(sequence)).limit(1).prepare()
-  const anchor = connection.select({ sequence: auditAnchor.sequence, hash: auditAnchor.hash }).from(auditAnchor).prepare()
-  const insert = connection.insert(auditEvents).values(placeholdersOf(auditEvents)).prepare()
+  const last = compile(build.select({ sequence, hash }).from(auditEvents).orderBy(desc(sequence)).limit(1))
+  const anchor = compile(build.select({ sequence: auditAnchor.sequence, hash: auditAnchor.hash }).from(auditAnchor))
+  const insert = compile(build.insert(auditEvents).values(placeholdersOf(auditEvents)))
   const absent = Object.fromEntries(Object.keys(getTableColumns(auditEvents)).map((name) => [name, null]))
 
-  return (event: NewAuditEvent) => {
-    const previous = last.get() ?? anchor.get()! // the migration made it, and a trigger keeps it
-    const next = { ...event, sequence: previous.sequence + 1 }
-    insert.run({ ...absent, ...next, hash: digest(previous.hash, toMembers(next)) })
+  return function * (events: NewAuditEvent[]): Operation<void> {
+    let previous = (yield * queryOne(last, {})) ?? (yield * queryOne(anchor, {}))! // the migration made it, and a trigger keeps it
+    for (const event of events) {
+      const next = { ...event, sequence: previous.sequence + 1 }
+      const following = { sequence: next.sequence, hash: digest(previous.hash, toMembers(next)) }
+      yield * execute(insert, { ...absent, ...next, ...following })
+      previous = following
+    }
   }
 }
 
@@ -91,8 +41,12 @@ const COLUMNS = [
   'subject', 'session', 'target', 'ip', 'userAgent', 'requestId'
 ] as const
 
+/** Half of a surrogate pair is hashed as it is stored: as the character that stands for what is none. */
 function toMembers (event: NewAuditEvent & { sequence: number }): Member[] {
-  const members = COLUMNS.map((name) => event[name] ?? null)
+  const members = COLUMNS.map((name) => {
+    const member = event[name] ?? null
+    return typeof member === 'string' ? member.toWellFormed() : member
+  })
   return [...members, event.details ? JSON.stringify(event.details) : null]
 }
 

@@ -7,7 +7,7 @@ const require = createRequire(import.meta.url)
 const queries = require('drizzle-orm') as typeof import('drizzle-orm')
 const tables = require('drizzle-orm/sqlite-core') as typeof import('drizzle-orm/sqlite-core')
 
-export const { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, ne, or, sql } = queries
-export const { blob, check, index, integer, primaryKey, sqliteTable, text } = tables
-export const { drizzle } = require('drizzle-orm/better-sqlite3') as typeof import('drizzle-orm/better-sqlite3')
+export const { Param, Placeholder } = queries
+export const { and, asc, desc, eq, getTableColumns, gt, gte, inArray, is, isNull, lt, lte, ne, or, sql } = queries
+export const { BaseSQLiteDatabase, SQLiteSyncDialect, blob, check, getTableConfig, index, integer, primaryKey, sqliteTable, text } = tables
 export const { readMigrationFiles } = require('drizzle-orm/migrator') as typeof import('drizzle-orm/migrator')

@@ -1,29 +1,31 @@
-import { and, eq, ne, sql } from './drizzle.ts'
-import { revocations, revokedStatuses, sessions, statusLists } from './schema/index.ts'
-import type { Connection } from './connection.ts'
+import { and, eq, gt, lte, ne, sql } from './drizzle.ts'
+import { execute, query } from './engine.ts'
+import type { Operation } from './engine.ts'
 import type { Revocation, Session, StatusEntry } from './schema/index.ts'
+import type { Dialect } from './store.ts'
 
 export type RevocationKind = Revocation['kind']
 
 /** A session that is over. */
 export type EndedSession = Pick<Session, 'id' | 'userId'>
 
-/** Blocks an id until a time, and sets the bits of its tokens, inside an operation. */
-export function revocationInsert (connection: Connection) {
-  const block = connection.insert(revocations).values({
-    kind: sql.placeholder('kind'),
-    revokedId: sql.placeholder('id'),
-    until: sql.placeholder('until')
-  }).onConflictDoNothing().prepare()
-  const placeInList = connection.select({
-    list: statusLists.id,
-    index: sql<number>`${sql.placeholder('index')}`.as('index')
-  }).from(statusLists).where(eq(statusLists.id, sql.placeholder('list'))) // no row when the list is gone with its last token
-  const setBit = connection.insert(revokedStatuses).select(placeInList).onConflictDoNothing().prepare()
+/** On PostgreSQL a revocation takes its sequence from a row that is locked until the commit: they come in the order of commits. */
+const BLOCK = 'insert into revocations (kind, revoked_id, until) values (?, ?, ?) on conflict do nothing'
+const BLOCK_IN_ORDER = `with head as (update heads set value = value + 1 where name = 'revocations' returning value)
+  insert into revocations (sequence, kind, revoked_id, until) select value, ?, ?, ? from head on conflict do nothing`
 
-  return (kind: RevocationKind, id: string, until: number, places: StatusEntry[] = []) => {
-    block.run({ kind, id, until })
-    for (const { list, index } of places) setBit.run({ list, index })
+/** Sets a bit, unless the list is gone with its last token. */
+const SET_BIT = `insert into revoked_statuses (list, "index") select id, cast(? as bigint) from status_lists where id = ?
+  on conflict do nothing`
+
+/** Blocks an id until a time, and sets the bits of its tokens, inside an operation. */
+export function revocationInsert ({ text }: Dialect) {
+  const block = text<[kind: RevocationKind, id: string, until: number]>(BLOCK, BLOCK_IN_ORDER, { revokes: true })
+  const setBit = text<[index: number, list: string]>(SET_BIT)
+
+  return function * (kind: RevocationKind, id: string, until: number, places: StatusEntry[] = []): Operation<void> {
+    for (const { list, index } of places) yield * execute(setBit, [index, list])
+    yield * execute(block, [kind, id, until]) // last: on PostgreSQL it holds a lock that every revocation takes
   }
 }
 
@@ -31,24 +33,32 @@ export function revocationInsert (connection: Connection) {
  * Ends sessions, inside an operation: their rows go, and their ids are blocked until the last access token issued in them
  * has expired. Each function gives the sessions that it ended.
  */
-export function sessionEnder (connection: Connection) {
+export function sessionEnder (dialect: Dialect) {
+  const { build, compile, tables: { sessions } } = dialect
   const id = sql.placeholder('id')
   const userId = sql.placeholder('userId')
   const ended = { id: sessions.id, userId: sessions.userId, until: sessions.accessExpiresAt, statusEntries: sessions.statusEntries }
+  const own = and(eq(sessions.id, id), eq(sessions.userId, userId))
+  const others = and(eq(sessions.userId, userId), ne(sessions.id, id))
 
-  const deleteOne = connection.delete(sessions).where(eq(sessions.id, id)).returning(ended).prepare()
-  const deleteOwn = connection.delete(sessions).where(and(eq(sessions.id, id), eq(sessions.userId, userId))).returning(ended).prepare()
-  const deleteAll = connection.delete(sessions).where(and(eq(sessions.userId, userId), ne(sessions.id, id))).returning(ended).prepare()
-  const block = revocationInsert(connection)
+  // Who finds nothing to end is answered, too, when no process lets it in any more: somebody else may be ending it.
+  const deleteOne = compile(build.delete(sessions).where(eq(sessions.id, id)).returning(ended), { revokes: true })
+  const deleteOwn = compile(build.delete(sessions).where(own).returning(ended), { revokes: true })
+  const deleteAll = compile(build.delete(sessions).where(others).returning(ended), { revokes: true })
+  const range = and(gt(sessions.id, sql.placeholder('after')), lte(sessions.id, sql.placeholder('last')))
+  const deleteRange = compile(build.delete(sessions).where(range).returning(ended), { revokes: true })
+  const block = revocationInsert(dialect)
 
-  function blockAll (rows: Array<EndedSession & { until: number, statusEntries: StatusEntry[] }>): EndedSession[] {
-    for (const { id, until, statusEntries } of rows) block('sid', id, until, statusEntries)
+  function * blockAll (rows: Array<EndedSession & { until: number, statusEntries: StatusEntry[] }>): Operation<EndedSession[]> {
+    for (const { id, until, statusEntries } of rows) yield * block('sid', id, until, statusEntries)
     return rows.map(({ id, userId }) => ({ id, userId }))
   }
 
   return {
-    one: (id: string) => blockAll(deleteOne.all({ id })),
-    own: (id: string, userId: string) => blockAll(deleteOwn.all({ id, userId })),
-    all: (userId: string, exceptId = '') => blockAll(deleteAll.all({ userId, id: exceptId }))
+    * one (id: string) { return yield * blockAll(yield * query(deleteOne, { id })) },
+    * own (id: string, userId: string) { return yield * blockAll(yield * query(deleteOwn, { id, userId })) },
+    * all (userId: string, exceptId = '') { return yield * blockAll(yield * query(deleteAll, { userId, id: exceptId })) },
+    /** Those whose ids come after `after`, and not after `last`. */
+    * range (after: string, last: string) { return yield * blockAll(yield * query(deleteRange, { after, last })) }
   }
 }

@@ -1,36 +1,39 @@
+import { query } from './engine.ts'
 import { sessionEnder } from './end-sessions.ts'
-import type { AuditEntry, AuditedWrite } from './audit-chain.ts'
-import type { Connection } from './connection.ts'
+import type { AuditEntry, AuditedWrite } from './audit-entry.ts'
+import type { Operation } from './engine.ts'
+import type { Store } from './store.ts'
 
 /** Sessions that one transaction ends. It keeps other writers waiting for some 20 ms. */
 const SLICE = 500
 
-const FIND_SLICE = `select rowid, id from sessions where rowid > ? and rowid <= ? order by rowid limit ${SLICE}`
+/** The number of sessions that a transaction ended, and the last of them; undefined when there are no more. */
+interface EndedSlice { count: number, last?: string }
 
-/** The number of sessions that a transaction ended, and the last row that it looked at. */
-interface EndedSlice { count: number, last: number }
+export function everySessionRepository (store: Store, write: AuditedWrite) {
+  const end = sessionEnder(store)
+  const slice = store.text<[after: string], [id: string]>(`select id from sessions where id > ? order by id limit ${SLICE}`)
 
-export function everySessionRepository (connection: Connection, write: AuditedWrite) {
-  const { $client: client } = connection
-  const end = sessionEnder(connection)
-  const lastRow = client.prepare<[], number>('select coalesce(max(rowid), 0) from sessions').pluck()
-  const slice = client.prepare<[after: number, last: number], { rowid: number, id: string }>(FIND_SLICE)
-
-  function endSlice (after: number, last: number): EndedSlice {
-    const rows = slice.all(after, last)
-    for (const { id } of rows) end.one(id)
-    return { count: rows.length, last: rows.length < SLICE ? last : rows.at(-1)!.rowid } // a slice has one
+  function * endSlice (after: string): Operation<EndedSlice> {
+    const ids = yield * query(slice, [after])
+    const [last] = ids.at(-1) ?? []
+    if (last === undefined) return { count: 0 }
+    const { length: count } = yield * end.range(after, last)
+    return { count, ...ids.length === SLICE && { last } }
   }
 
   return {
-    /** Ends all sessions that there are now, in many transactions, each with its entry. Gives how many ended. */
+    /**
+     * Ends all sessions, in many transactions, each with its entry; one that begins meanwhile may end, too. Gives how many
+     * ended.
+     */
     async end (entry?: AuditEntry<EndedSlice>): Promise<number> {
-      const last = lastRow.get()! // there is a row, whatever it says
       let ended = 0
-      for (let after = 0; after < last;) {
-        const slice = await write(() => endSlice(after, last), entry)
-        ended += slice.count
-        after = slice.last
+      for (let after: string | undefined = ''; after !== undefined;) {
+        const from: string = after
+        const { count, last }: EndedSlice = await write(() => endSlice(from), entry)
+        ended += count
+        after = last
       }
       return ended
     }

@@ -1,7 +1,7 @@
 import { eq, lte, sql } from './drizzle.ts'
-import { requestCounts } from './schema/index.ts'
-import type { Connection } from './connection.ts'
-import type { Write } from './writer.ts'
+import { change, queryOne } from './engine.ts'
+import type { Write } from './engine.ts'
+import type { Store } from './store.ts'
 
 /** So many requests are let in within so much time. */
 export interface Window {
@@ -9,16 +9,19 @@ export interface Window {
   windowMilliseconds: number
 }
 
-export function requestCountsRepository (connection: Connection, write: Write) {
+export function requestCountsRepository ({ build, compile, read, tables: { requestCounts } }: Store, write: Write) {
   const [key, now, until] = [sql.placeholder('key'), sql.placeholder('now'), sql.placeholder('until')]
-  const find = connection.select().from(requestCounts).where(eq(requestCounts.key, key)).prepare()
+  const find = compile(build.select().from(requestCounts).where(eq(requestCounts.key, key)))
   // An end that is further ahead than that of a new window was written before the clock was set back.
   const isOver = sql`(${requestCounts.until} <= ${now} or ${requestCounts.until} > excluded.until)`
-  const increment = connection.insert(requestCounts).values({ key, count: 1, until }).onConflictDoUpdate({
+  const increment = compile(build.insert(requestCounts).values({ key, count: 1, until }).onConflictDoUpdate({
     target: requestCounts.key,
-    set: { count: sql`iif(${isOver}, 1, ${requestCounts.count} + 1)`, until: sql`iif(${isOver}, excluded.until, ${requestCounts.until})` }
-  }).returning({ count: requestCounts.count, until: requestCounts.until }).prepare()
-  const deleteExpired = connection.delete(requestCounts).where(lte(requestCounts.until, now)).prepare()
+    set: {
+      count: sql`case when ${isOver} then 1 else ${requestCounts.count} + 1 end`,
+      until: sql`case when ${isOver} then excluded.until else ${requestCounts.until} end`
+    }
+  }).returning({ count: requestCounts.count, until: requestCounts.until }))
+  const deleteExpired = compile(build.delete(requestCounts).where(lte(requestCounts.until, now)))
 
   return {
     /**
@@ -26,13 +29,15 @@ export function requestCountsRepository (connection: Connection, write: Write) {
      * Beyond `max` nothing is written, so that a refused flood costs the disk nothing.
      */
     async add (key: string, { max, windowMilliseconds }: Window, now: number): Promise<{ count: number, until: number }> {
-      const found = find.get({ key })
+      const [found] = await read(find, { key })
       const until = now + windowMilliseconds
       if (found && found.count > max && found.until > now && found.until <= until) return found
-      return write(() => increment.get({ key, now, until }))
+      return write(function * () {
+        return (yield * queryOne(increment, { key, now, until }))! // it is inserted or updated
+      })
     },
 
     /** Forgets the windows that are over, and gives their number. */
-    prune: (now: number) => write(() => deleteExpired.run({ now }).changes)
+    prune: (now: number) => write(() => change(deleteExpired, { now }))
   }
 }

@@ -4,7 +4,6 @@ import type { Session } from './schema/index.ts'
 
 /** A session's columns, in the order of the query. */
 export type Row = [
-  rowid: number,
   userId: string,
   generation: number,
   createdAt: number,
@@ -18,17 +17,17 @@ export type Row = [
 ]
 
 export const FIND = `select
-  rowid, user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries, roles
+  user_id, generation, created_at, last_used_at, expires_at, access_expires_at, ip, user_agent, status_entries, roles
   from sessions where id = ?`
 
 export function toSession (id: string, row: Row): Session {
-  const [, userId, generation, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, entries, roleNames] = row
+  const [userId, generation, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, entries, roleNames] = row
   const statusEntries = JSON.parse(entries) as Session['statusEntries'] // written as such, and by nobody else
   const roles = JSON.parse(roleNames) as Session['roles'] // the same
   return { id, userId, generation, createdAt, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries, roles }
 }
 
-/** The columns that a rotation writes, and the row. */
+/** The columns that a rotation writes, and the session. */
 export type Change = [
   generation: number,
   lastUsedAt: number,
@@ -37,9 +36,9 @@ export type Change = [
   ip: string,
   userAgent: string | null,
   statusEntries: string,
-  rowid: number
+  id: string
 ]
 
 export const UPDATE = `update sessions
   set generation = ?, last_used_at = ?, expires_at = ?, access_expires_at = ?, ip = ?, user_agent = ?, status_entries = ?
-  where rowid = ?`
+  where id = ?`

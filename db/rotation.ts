@@ -1,9 +1,11 @@
 import { sessionEnder } from './end-sessions.ts'
+import { execute, queryOne } from './engine.ts'
 import { FIND, UPDATE, toSession } from './rotation-rows.ts'
-import { statusPlaces } from './status-places.ts'
-import type { Connection } from './connection.ts'
+import type { Operation } from './engine.ts'
 import type { Change, Row } from './rotation-rows.ts'
 import type { Session } from './schema/index.ts'
+import type { PlaceFor } from './status-places.ts'
+import type { Dialect } from './store.ts'
 
 /** The times that change when a session is used. */
 export type SessionTimes = Pick<Session, 'lastUsedAt' | 'expiresAt' | 'accessExpiresAt'>
@@ -50,46 +52,44 @@ function advance (session: Session, rotation: Rotation): Session {
 }
 
 /**
- * Trades a generation of a session for the next one, inside an operation: nothing comes between reading and writing. A token
- * that lost a race or an answer (one generation behind, inside the grace) gets the same new tokens again where the winner was.
- * From elsewhere, before the new tokens were seen in use, it gets the next ones: a client that moved never presents those that
- * it lost, and a thief makes the owner do so. Any other old one was stolen, and ends the session.
+ * Trades a generation of a session for the next one, inside an operation that locks its row: nothing comes between reading and
+ * writing. A token that lost a race or an answer (one generation behind, inside the grace) gets the same new tokens again where
+ * the winner was. From elsewhere, before the new tokens were seen in use, it gets the next ones: a client that moved never
+ * presents those that it lost, and a thief makes the owner do so. Any other old one was stolen, and ends the session.
  * Each rotation costs as much as the session has live tokens, so there are no more of them than `mostLiveTokens`.
  */
-export function sessionRotation (connection: Connection) {
-  const { $client: client } = connection
-  const placeFor = statusPlaces(connection)
-  const end = sessionEnder(connection)
-  const find = client.prepare<[id: string], Row>(FIND).raw()
-  const update = client.prepare<Change>(UPDATE)
+export function sessionRotation (dialect: Dialect, placeFor: PlaceFor) {
+  const end = sessionEnder(dialect)
+  const find = dialect.text<[id: string], Row>(FIND, FIND, { locks: true })
+  const update = dialect.text<Change>(UPDATE)
 
-  function rotate (session: Session, rowid: number, rotation: Rotation, outcome: 'rotated' | 'rotated_elsewhere'): RotationResult {
+  function * rotate (session: Session, rotation: Rotation, outcome: 'rotated' | 'rotated_elsewhere'): Operation<RotationResult> {
     const live = session.statusEntries.filter(({ until }) => until > rotation.now)
     if (live.length >= rotation.mostLiveTokens) {
       return { outcome: 'too_many_tokens', until: Math.min(...live.map(({ until }) => until)) }
     }
 
     const next = advance(session, rotation)
-    next.statusEntries = [...live, placeFor(rotation.timesOf(session.createdAt).accessExpiresAt, rotation.now)]
-    const { generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries } = next
-    update.run(generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, JSON.stringify(statusEntries), rowid)
+    next.statusEntries = [...live, yield * placeFor(rotation.timesOf(session.createdAt).accessExpiresAt, rotation.now)]
+    const { id, generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, statusEntries } = next
+    yield * execute(update, [generation, lastUsedAt, expiresAt, accessExpiresAt, ip, userAgent, JSON.stringify(statusEntries), id])
     return { outcome, session: next }
   }
 
-  return (id: string, generation: number, rotation: Rotation): RotationResult => {
-    const row = find.get(id)
+  return function * (id: string, generation: number, rotation: Rotation): Operation<RotationResult> {
+    const row = yield * queryOne(find, [id])
     if (!row) return { outcome: 'unknown' }
 
     const session = toSession(id, row)
     if (session.expiresAt <= rotation.now) return { outcome: 'expired' }
-    if (session.generation === generation) return rotate(session, row[0], rotation, 'rotated')
+    if (session.generation === generation) return yield * rotate(session, rotation, 'rotated')
 
     if (session.generation === generation + 1 && isInGrace(session, rotation)) {
       if (rotation.isSamePlace(session)) return { outcome: 'replayed_in_grace', session }
-      if (!rotation.isInUse(session)) return rotate(session, row[0], rotation, 'rotated_elsewhere')
+      if (!rotation.isInUse(session)) return yield * rotate(session, rotation, 'rotated_elsewhere')
     }
 
-    end.one(id)
+    yield * end.one(id)
     return { outcome: 'reused', session }
   }
 }

@@ -1,8 +1,8 @@
-import { and, eq, gt, lte, sql } from './drizzle.ts'
-import { guesses, knownPairs } from './schema/index.ts'
-import type { Connection } from './connection.ts'
-import type { KnownPair } from './schema/index.ts'
-import type { Write } from './writer.ts'
+import { change, execute, query, queryOne } from './engine.ts'
+import { signInLimitStatements } from './sign-in-limit-statements.ts'
+import type { Operation, Write } from './engine.ts'
+import type { Guesses, KnownPair } from './schema/index.ts'
+import type { Store } from './store.ts'
 
 const FIRST_WAIT_MILLISECONDS = 1000
 /** More wrong passwords over the limit than anybody can send: the longest wait comes long before. */
@@ -37,49 +37,42 @@ type Count = Pick<State, 'key' | 'windowMilliseconds' | 'opensAt'> & { openedAt:
 /** An attempt is counted in each of its buckets, or refused by the one that stays closed the longest. */
 export type Attempt = { counts: Count[] } | { closed: State }
 
-export function signInLimitsRepository (connection: Connection, write: Write) {
-  const key = sql.placeholder('key')
-  const now = sql.placeholder('now')
-  const found = connection.select().from(guesses).where(eq(guesses.key, key)).prepare()
-  const put = connection.insert(guesses)
-    .values({ key, forgottenAt: sql.placeholder('forgottenAt'), opensAt: sql.placeholder('opensAt') })
-    .onConflictDoUpdate({
-      target: guesses.key,
-      set: { forgottenAt: sql`excluded.forgotten_at`, opensAt: sql`excluded.opens_at` }
-    }).prepare()
-  const isUnchanged = sql`${guesses.opensAt} = ${sql.placeholder('opensAt')}` // no later attempt closed it
-  const undo = connection.update(guesses).set({
-    forgottenAt: sql`${guesses.forgottenAt} - ${sql.placeholder('windowMilliseconds')}`,
-    opensAt: sql`iif(${isUnchanged}, ${sql.placeholder('openedAt')}, ${guesses.opensAt})`
-  }).where(eq(guesses.key, key)).prepare()
-  const isKnown = connection.select({ key: knownPairs.key }).from(knownPairs)
-    .where(and(eq(knownPairs.key, key), gt(knownPairs.until, now))).prepare()
-  const know = connection.insert(knownPairs).values({ key, until: sql.placeholder('until') })
-    .onConflictDoUpdate({ target: knownPairs.key, set: { until: sql`excluded.until` } }).prepare()
-  const forgetAttempts = connection.delete(guesses).where(lte(guesses.forgottenAt, now)).prepare()
-  const forgetPairs = connection.delete(knownPairs).where(lte(knownPairs.until, now)).prepare()
+export function signInLimitsRepository (store: Store, write: Write) {
+  const { read } = store
+  const statements = signInLimitStatements(store)
 
-  function bucketsOf ({ pair, others, knownPair }: Buckets, time: number): State[] {
-    return (isKnown.get({ key: knownPair, now: time }) ? [pair] : [pair, ...others]).map((bucket) => stateOf(bucket, time))
+  /** The buckets of an attempt: those of the pair alone, when the address has signed in to the account before. */
+  function relevant ({ pair, others }: Buckets, isKnown: boolean): Bucket[] {
+    return (isKnown ? [pair] : [pair, ...others]).toSorted((a, b) => a.key < b.key ? -1 : 1) // the order in which rows are locked
   }
 
-  /** Times further ahead than any wait were written before the clock was set back: they close nothing. */
-  function stateOf (bucket: Bucket, time: number): State {
-    const { forgottenAt, opensAt } = found.get({ key: bucket.key }) ?? EMPTY
-    return {
-      ...bucket,
-      forgottenAt: Math.min(forgottenAt, time + (bucket.max + MOST_BEYOND) * bucket.windowMilliseconds),
-      opensAt: opensAt > time + bucket.windowMilliseconds ? EMPTY.opensAt : opensAt
-    }
-  }
-
-  function count (state: State, time: number): Count {
+  function * count (state: State, time: number): Operation<Count> {
     const { key, max, windowMilliseconds, opensAt: openedAt } = state
     const forgottenAt = Math.max(state.forgottenAt, time) + windowMilliseconds
     const beyond = Math.ceil((forgottenAt - time) / windowMilliseconds) - max
     const opensAt = beyond < 0 ? openedAt : time + Math.min(FIRST_WAIT_MILLISECONDS * 2 ** beyond, windowMilliseconds)
-    put.run({ key, forgottenAt, opensAt })
+    yield * execute(statements.put, { key, forgottenAt, opensAt })
     return { key, windowMilliseconds, opensAt, openedAt }
+  }
+
+  /** Looks without a lock, so that a refused flood writes nothing. */
+  async function findClosed (buckets: Buckets, time: number): Promise<State | undefined> {
+    const [known] = await read(statements.isKnown, { key: buckets.knownPair, now: time })
+    const relevantBuckets = relevant(buckets, known !== undefined)
+    const rows = await read(statements.find, toKeys(relevantBuckets))
+    return longestClosed(statesOf(relevantBuckets, rows, time), time)
+  }
+
+  function * admit (buckets: Buckets, time: number): Operation<Attempt> {
+    const known = yield * queryOne(statements.isKnown, { key: buckets.knownPair, now: time })
+    const relevantBuckets = relevant(buckets, known !== undefined)
+    for (const { key } of relevantBuckets) yield * execute(statements.addEmpty, { key, ...EMPTY })
+    const states = statesOf(relevantBuckets, yield * query(statements.lock, toKeys(relevantBuckets)), time)
+    const closed = longestClosed(states, time)
+    if (closed) return { closed }
+    const counts = []
+    for (const state of states) counts.push(yield * count(state, time))
+    return { counts }
   }
 
   return {
@@ -88,25 +81,39 @@ export function signInLimitsRepository (connection: Connection, write: Write) {
      * one after the other would be. A refused attempt writes nothing.
      */
     async admit (buckets: Buckets, time: number): Promise<Attempt> {
-      const closed = longestClosed(bucketsOf(buckets, time), time)
-      if (closed) return { closed }
-
-      return write((): Attempt => {
-        const states = bucketsOf(buckets, time)
-        const closed = longestClosed(states, time)
-        return closed ? { closed } : { counts: states.map((state) => count(state, time)) }
-      })
+      const closed = await findClosed(buckets, time)
+      return closed ? { closed } : write(() => admit(buckets, time))
     },
 
     /** Takes back an attempt that was not wrong, and remembers the pair that was right. */
-    forgive: (counts: Count[], pair?: KnownPair) => write(() => {
-      for (const count of counts) undo.run(count)
-      if (pair) know.run(pair)
+    forgive: (counts: Count[], pair?: KnownPair) => write(function * () {
+      for (const count of counts) yield * execute(statements.undo, { ...count })
+      if (pair) yield * execute(statements.know, { ...pair })
     }),
 
     /** Forgets what has expired; gives the number of rows. */
-    prune: (time: number) => write(() => forgetAttempts.run({ now: time }).changes + forgetPairs.run({ now: time }).changes)
+    prune: (now: number) => write(function * () {
+      return (yield * change(statements.forgetAttempts, { now })) + (yield * change(statements.forgetPairs, { now }))
+    })
   }
+}
+
+/** One bucket, three, or five of an IPv6 address, which is in three networks: what is missing repeats the first. */
+function toKeys (buckets: Bucket[]) {
+  const [a = '', b = a, c = a, d = a, e = a] = buckets.map(({ key }) => key)
+  return { a, b, c, d, e }
+}
+
+/** Times further ahead than any wait were written before the clock was set back: they close nothing. */
+function statesOf (buckets: Bucket[], rows: Guesses[], time: number): State[] {
+  return buckets.map((bucket) => {
+    const { forgottenAt, opensAt } = rows.find(({ key }) => key === bucket.key) ?? EMPTY
+    return {
+      ...bucket,
+      forgottenAt: Math.min(forgottenAt, time + (bucket.max + MOST_BEYOND) * bucket.windowMilliseconds),
+      opensAt: opensAt > time + bucket.windowMilliseconds ? EMPTY.opensAt : opensAt
+    }
+  })
 }
 
 function longestClosed (states: State[], time: number): State | undefined {

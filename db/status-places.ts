@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { and, desc, gt, lt, sql } from './drizzle.ts'
-import { statusLists } from './schema/index.ts'
-import type { Connection } from './connection.ts'
+import { and, desc, eq, gt, lt, sql } from './drizzle.ts'
+import { execute, queryOne } from './engine.ts'
+import type { Operation } from './engine.ts'
 import type { StatusEntry } from './schema/index.ts'
+import type { Store } from './store.ts'
 
 const DAY_MILLISECONDS = 86_400_000
 const HALF_BITS = 10
@@ -14,45 +15,79 @@ const SEED_BYTES = 16
 /** The tokens that a list has room for: 2²⁰. A list takes new ones for a day, or until it is full. */
 export const CAPACITY = 1 << (2 * HALF_BITS)
 
-/** Gives out places in status lists, inside an operation. No place is given out twice. */
-export function statusPlaces (connection: Connection) {
-  const open = connection.select({ id: statusLists.id, seed: statusLists.seed }).from(statusLists)
-    .where(and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY)))
-    .orderBy(desc(statusLists.closesAt)).prepare()
-  // Without Drizzle and without `returning`, for which SQLite makes a table each time, because every refresh pays for it.
-  const count = connection.$client.prepare<[until: number, list: string, now: number]>(`update status_lists
-    set issued = issued + 1, retires_at = max(retires_at, ?)
-    where id = ? and closes_at > ? and issued < ${CAPACITY}`)
-  const issuedIn = connection.$client.prepare<[list: string], number>('select issued from status_lists where id = ?').pluck()
+/** Places that one process takes at a time, and gives out from memory. A crash loses the rest of them: a thousandth of a list. */
+const BLOCK = 1024
 
-  let current = { list: '', rounds: new Uint16Array() }
+interface Block {
+  list: string
+  rounds: Uint16Array
+  /** The next place, and the one after the last. */
+  next: number
+  end: number
+  /** The times until which places are given out, and until which their tokens may live. */
+  closesAt: number
+  retiresAt: number
+}
 
-  /** Takes one more place of a list, and gives the number of those taken; undefined when the list takes no more. */
-  function take (until: number, list: string, now: number): number | undefined {
-    return count.run(until, list, now).changes === 1 ? issuedIn.get(list) : undefined
-  }
+/** A place for a token that is issued `now` and expires at `until`, inside an operation. */
+export type PlaceFor = (until: number, now: number) => Operation<StatusEntry>
 
-  function addList (now: number) {
-    const list = {
-      id: randomBytes(ID_BYTES).toString('base64url'),
-      seed: randomBytes(SEED_BYTES),
-      issued: 0,
-      closesAt: now + DAY_MILLISECONDS,
-      retiresAt: 0
-    }
-    connection.insert(statusLists).values(list).run()
+/**
+ * Gives out places in status lists, inside an operation. No place is given out twice: a block is taken by a write of its own,
+ * and only used when that has happened, because an operation that takes one for itself may be undone.
+ */
+export function statusPlaces ({ build, compile, lockHead, tables: { statusLists }, write }: Store): PlaceFor {
+  const isOpen = and(gt(statusLists.closesAt, sql.placeholder('now')), lt(statusLists.issued, CAPACITY))
+  const open = compile(build.select().from(statusLists).where(isOpen).orderBy(desc(statusLists.closesAt)))
+  const [retiresAt, issued] = [sql.placeholder('retiresAt'), sql.placeholder('issued')]
+  const count = compile(build.update(statusLists).set({
+    issued: sql`${issued}`,
+    retiresAt: sql`case when ${statusLists.retiresAt} < ${retiresAt} then ${retiresAt} else ${statusLists.retiresAt} end`
+  }).where(eq(statusLists.id, sql.placeholder('id'))))
+  let block: Block | undefined
+  let last = { list: '', rounds: new Uint16Array() }
+  let isTaking = false
+
+  function * addList (now: number) {
+    const id = randomBytes(ID_BYTES).toString('base64url')
+    const list = { id, seed: randomBytes(SEED_BYTES), issued: 0, closesAt: now + DAY_MILLISECONDS, retiresAt: 0 }
+    yield * execute(compile(build.insert(statusLists).values(list)), {})
     return list
   }
 
-  /** A place for a token that is issued `now` and expires at `until`. */
-  return (until: number, now: number): StatusEntry => {
-    let issued = take(until, current.list, now)
-    if (issued === undefined) {
-      const { id, seed } = open.get({ now }) ?? addList(now)
-      current = { list: id, rounds: roundsOf(seed) }
-      issued = take(until, id, now)! // it has room, and nobody else writes in this transaction
+  /** Takes up to `most` places of the list that is open. One process does at a time. */
+  function * take (most: number, now: number, retiresAt: (closesAt: number) => number): Operation<Block> {
+    yield * lockHead('status')
+    const { id: list, seed, issued, closesAt } = (yield * queryOne(open, { now })) ?? (yield * addList(now))
+    const end = Math.min(issued + most, CAPACITY)
+    yield * execute(count, { id: list, issued: end, retiresAt: retiresAt(closesAt) })
+    if (last.list !== list) last = { list, rounds: roundsOf(seed) }
+    return { ...last, next: issued, end, closesAt, retiresAt: retiresAt(closesAt) }
+  }
+
+  async function takeBlock (lifetime: number, now: number) {
+    isTaking = true
+    try {
+      await undefined // the operation under way ends first
+      block = await write(() => take(BLOCK, now, (closesAt) => closesAt + lifetime))
+    } catch {
+      block = undefined // the next place asks again
+    } finally {
+      isTaking = false
     }
-    return { list: current.list, index: shuffled(issued - 1, current.rounds), until }
+  }
+
+  function place ({ list, rounds, next }: Block, until: number): StatusEntry {
+    return { list, index: shuffled(next, rounds), until }
+  }
+
+  return function * (until, now) {
+    const isUsable = block && block.next < block.end && now < block.closesAt && until <= block.retiresAt
+    if (!block || !isUsable) {
+      if (!isTaking) takeBlock(until - now, now)
+      return place(yield * take(1, now, () => until), until)
+    }
+    return place({ ...block, next: block.next++ }, until)
   }
 }
 

@@ -3,6 +3,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 const Health = Type.Object({ status: Type.Literal('ok') }, { title: 'Health', description: 'It works' })
 
+const Readiness = Type.Object({ status: Type.Unsafe<'ok' | 'blind'>(Type.Enum(['ok', 'blind'])) }, {
+  title: 'Readiness',
+  description: 'It works; `blind`: tokens are checked by what is known, because the database does not answer and REVOCATION_BLIND allows it'
+})
+
 const health: FastifyPluginAsyncTypebox = async (fastify) => {
   const { readiness } = fastify
 
@@ -16,12 +21,13 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'checkReady',
       summary: 'Check that the database takes a write and gives it back, or did within the last second',
       tags: ['service'],
-      response: { 200: Health }
+      response: { 200: Readiness }
     },
     config: { open: 'load balancers have no token' }
   }, async () => {
     await readiness.check()
-    return { status: 'ok' as const }
+    const status: 'ok' | 'blind' = readiness.isBlind() ? 'blind' : 'ok'
+    return { status }
   })
 }
 

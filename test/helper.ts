@@ -1,4 +1,4 @@
-import { sign } from 'node:crypto'
+import { createHash, sign } from 'node:crypto'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -9,6 +9,7 @@ import { readConfig } from '../plugins/core/config/index.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { TAP, Test } from 'tap'
+import type { AuditEvent } from '../plugins/core/database.ts'
 
 /** Settings for tests: a database in memory, and hashes that cost little. */
 export const TEST_ENVIRONMENT = {
@@ -17,6 +18,19 @@ export const TEST_ENVIRONMENT = {
   ARGON2_TIME_COST: '1',
   ARGON2_THREADS: '1',
   RATE_LIMIT: 'off'
+}
+
+/** With the URL of a PostgreSQL server in TEST_POSTGRES every database of a test is one there (test/postgres/run.ts). */
+const { TEST_POSTGRES } = process.env
+
+/** The settings of a test, with the database in the engine that is tested. */
+async function environmentOf (env: Record<string, string>): Promise<Record<string, string>> {
+  if (TEST_POSTGRES === undefined) return { ...TEST_ENVIRONMENT, ...env }
+  const { testDatabase } = await import('./postgres/databases.ts')
+  const { DATABASE_URL: name, ...others } = env
+  const DATABASE_URL = /^postgres/.test(name ?? '') ? name! : await testDatabase(TEST_POSTGRES, name)
+  const MASTER_KEY = createHash('sha256').update(DATABASE_URL).digest('base64') // another one for each database, as beside a file
+  return { ...TEST_ENVIRONMENT, MASTER_KEY, ...others, DATABASE_URL }
 }
 
 export const PASSWORD = 'seven yellow umbrellas'
@@ -53,7 +67,7 @@ interface Scope {
 
 /** The real service, as `npm start` makes it, closed when the test ends. */
 export async function build (t: Scope, { env = {}, now, uptime, logger = false, routes = async () => {} }: BuildOptions = {}): Promise<FastifyInstance> {
-  const config = readConfig({ ...TEST_ENVIRONMENT, ...env })
+  const config = readConfig(await environmentOf(env))
   const server = Fastify({ ...options(), logger })
   t.teardown(() => server.close())
   await server.register(app, { config, now, uptime })
@@ -197,7 +211,14 @@ export async function stored ({ db }: FastifyInstance) {
   const users = await db.users.list({ limit: 1000 })
   const listed = await Promise.all(users.map(({ id }) => db.sessions.list(id, 0)))
   const sessions = await Promise.all(listed.flat().map(async ({ id }) => (await db.sessions.findById(id))!)) // it is listed
-  return { users, sessions, revocations: db.revocations.since(0) }
+  return { users, sessions, revocations: await db.revocations.since(0) }
+}
+
+/** The audit log, the oldest event first. */
+export async function auditEvents ({ db }: Pick<FastifyInstance, 'db'>): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = []
+  for await (const event of db.audit.walk()) events.push(event)
+  return events
 }
 
 interface SignedIn {

@@ -1,13 +1,17 @@
-import { integer, sqliteTable, text } from '../drizzle.ts'
+import type { Words } from '../sqlite/words.ts'
 
-/**
- * API clients: gateways and services that may introspect, revoke and follow revocations. The secret is 256 random bits, so a plain hash
- * of it tells nothing.
- */
-export const clients = sqliteTable('clients', {
-  id: text().primaryKey(),
-  secretHash: text().notNull(),
-  createdAt: integer().notNull()
-})
+export function clientTables ({ number, table, text }: Words) {
+  /**
+   * API clients: gateways and services that may introspect, revoke and follow revocations. The secret is 256 random bits, so a
+   * plain hash of it tells nothing.
+   */
+  const clients = table('clients', {
+    id: text().primaryKey(),
+    secretHash: text().notNull(),
+    createdAt: number().notNull()
+  })
 
-export type Client = typeof clients.$inferSelect
+  return { clients }
+}
+
+export type Client = ReturnType<typeof clientTables>['clients']['$inferSelect']

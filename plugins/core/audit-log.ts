@@ -14,7 +14,7 @@ export interface AuditLog {
   /** The names of the events that there may be. */
   eventNames: () => string[]
   /** Every event, oldest first, read a page at a time. */
-  walk: () => Generator<AuditEvent>
+  walk: () => AsyncGenerator<AuditEvent>
   /** Computes the chain of hashes again; `head` is an event and its hash (`sequence:hash`) that must be in it. */
   verify: (head?: string) => Promise<Verification>
   /** The event that ended a session; undefined when the log does not reach that far. */

@@ -1,13 +1,13 @@
 import type { FastifyError } from 'fastify'
 import type { ProblemCode, Problems } from './problems.ts'
 
-/** Errors of Fastify, its plugins, Node and SQLite. */
+/** Errors of Fastify, its plugins, Node and the database. */
 const FOREIGN_CODES: Array<[RegExp, ProblemCode]> = [
   [/^FST_ERR_VALIDATION$/, 'validation_failed'],
   [/^FST_ERR_CTP_(INVALID_JSON_BODY|EMPTY_JSON_BODY)$/, 'invalid_json'],
   [/^FA?ST_JWT_NO_AUTHORIZATION/, 'missing_token'],
   [/^FA?ST_JWT_/, 'invalid_token'],
-  [/^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/, 'database_unavailable'],
+  [/^invalid_text$/, 'bad_request'], // U+0000, which PostgreSQL does not store
   [/^HPE_HEADER_OVERFLOW$/, 'headers_too_large'],
   [/^ERR_HTTP_REQUEST_TIMEOUT$/, 'request_timeout']
 ]

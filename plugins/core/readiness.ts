@@ -10,24 +10,27 @@ declare module 'fastify' {
 
 export interface Readiness {
   /**
-   * Resolves when the database takes a write and gives it back, or did within the last second.
-   * @throws the database's error when it does not
+   * Resolves when the database takes a write and gives it back, or did within the last second; of PostgreSQL within the lease.
+   * @throws the database's error when it does not, and `database_unavailable` while the clocks differ by half a minute
    */
   check: () => Promise<void>
+  /** True while tokens are checked by what is known, because REVOCATION_BLIND allows it. */
+  isBlind: () => boolean
 }
 
 const readiness: FastifyPluginAsync = async (fastify) => {
-  const { db, now } = fastify
+  const { databaseEvents, db, now, problem } = fastify
   let wroteAt = -Infinity
 
   async function check () {
+    if (!databaseEvents.isClockRight()) throw problem('database_unavailable') // what expires there and here would differ
     const time = now()
-    if (Math.abs(time - wroteAt) < REMEMBERED_MILLISECONDS) return // a clock may be set back, too
-    await db.probe.run(time)
+    if (!db.isShared && Math.abs(time - wroteAt) < REMEMBERED_MILLISECONDS) return // a clock may be set back, too
+    await db.probe(time)
     wroteAt = time
   }
 
-  fastify.decorate('readiness', { check })
+  fastify.decorate('readiness', { check, isBlind: databaseEvents.isBlind })
 }
 
-export default fp(readiness, { name: 'readiness', dependencies: ['clock', 'database'] })
+export default fp(readiness, { name: 'readiness', dependencies: ['clock', 'database', 'problems'] })

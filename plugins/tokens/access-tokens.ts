@@ -47,7 +47,7 @@ const accessTokens: FastifyPluginAsync = async (fastify) => {
   const { sign } = signatures(ACCESS_TOKEN_TYPE)
   const extraClaims = new Map<string, ExtraClaim>()
   const idKey = masterKey.derive('access token ids')
-  const uses = createUses(fastify.config, now)
+  const uses = createUses(fastify.config, fastify.config.workers === 1 && !fastify.db.isShared, now)
   const verify = createVerify(fastify, extraClaims, uses.record)
 
   async function read (token: string): Promise<AccessTokenClaims | undefined> {

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
+import type { Revocation } from '../core/database.ts'
 
 const PRUNE_INTERVAL_MILLISECONDS = 60_000
 
@@ -11,69 +12,83 @@ declare module 'fastify' {
 }
 
 export interface Blocklist {
-  /**
-   * Tells whether this token (`jti`), session (`sid`) or key (`kid`) was revoked, by this process or any other.
-   * @throws the database's error when it does not answer: what cannot be checked is not good
-   */
+  /** Tells whether this token (`jti`), session (`sid`) or key (`kid`) was revoked, as far as `revision` says. */
   has: (id: string) => boolean
   /**
-   * Grows with every revocation: what was not revoked stays so until this has grown.
-   * @throws as `has` does
+   * Grows with every revocation, by this process or any other: what was not revoked stays so until this has grown. Undefined
+   * while that may be too old to say that a token is good: then `freshen` first.
+   * @throws the database's error when it does not answer: what cannot be checked is not good
    */
-  revision: () => number
-  /** Forgets what has expired, in memory, and on disk a day later. */
+  revision: () => number | undefined
+  /**
+   * Resolves when every revocation that was answered before the call is known.
+   * @throws the database's error when it does not answer in time
+   */
+  freshen: () => Promise<void>
+  /** Forgets what has expired, on disk a day later. */
   prune: () => Promise<void>
 }
 
 /**
- * An index in memory over the table of revocations. It reads what is new there before the first answer after something
- * was written, by whichever process (`db.revision`). It leaves out what has expired, and reads that again when the clock was
- * set back to before.
+ * An index in memory over the table of revocations, which the database tells of every new one. It leaves out what has
+ * expired, and reads that again when the clock was set back to before.
  */
 const blocklist: FastifyPluginAsync = async (fastify) => {
   const { db, forgetBefore, jobs, now } = fastify
   const revokedUntil = new Map<string, number>()
-  let lastSequence = 0
-  let lastRevision = -1
-  let expiredBefore = Infinity // as far as memory has forgotten
+  let keptFrom = Infinity
+  let completeFrom = Infinity // as far as memory has forgotten
+  let recalling: Promise<number> | undefined
 
-  function revision (): number {
-    const revision = db.revision()
-    if (now() < expiredBefore) readAll()
-    else if (revision !== lastRevision) readSince(lastSequence)
-    lastRevision = revision
-    return lastSequence
+  function learn (revocations: Revocation[]) {
+    for (const { revokedId, until } of revocations) if (until > keptFrom) revokedUntil.set(revokedId, until)
   }
 
-  function readAll () {
-    expiredBefore = now() - SPARE_MILLISECONDS
-    readSince(0)
+  /** Reads all that has not expired, and gives the last sequence. */
+  async function readAll (): Promise<number> {
+    keptFrom = now() - SPARE_MILLISECONDS
+    let last = 0
+    for (let isFull = true; isFull;) {
+      const page = await db.revocations.since(last)
+      learn(page)
+      last = page.at(-1)?.sequence ?? last
+      isFull = page.length === db.revocations.pageSize
+    }
+    completeFrom = keptFrom
+    return last
   }
 
-  function readSince (sequence: number) {
-    let page
-    do {
-      page = db.revocations.since(sequence)
-      for (const { revokedId, until } of page) if (until > expiredBefore) revokedUntil.set(revokedId, until)
-      sequence = page.at(-1)?.sequence ?? sequence
-    } while (page.length === db.revocations.pageSize)
-    lastSequence = Math.max(lastSequence, sequence)
+  function recall (): Promise<number> {
+    recalling ??= readAll().finally(() => { recalling = undefined })
+    return recalling
   }
 
-  function has (id: string): boolean {
-    revision()
-    return revokedUntil.has(id)
+  function revision (): number | undefined {
+    return now() < completeFrom ? undefined : db.news.revision()
+  }
+
+  async function freshen () {
+    if (now() < completeFrom) await recall()
+    await db.news.freshen()
+  }
+
+  /** Drops from memory what has expired. */
+  function forget () {
+    if (recalling) return
+    keptFrom = completeFrom = Math.max(completeFrom, now() - SPARE_MILLISECONDS)
+    for (const [id, until] of revokedUntil) if (until <= keptFrom) revokedUntil.delete(id)
   }
 
   async function prune () {
-    expiredBefore = Math.max(expiredBefore, now() - SPARE_MILLISECONDS)
-    for (const [id, until] of revokedUntil) if (until <= expiredBefore) revokedUntil.delete(id)
+    forget()
     await db.revocations.prune(forgetBefore())
   }
 
-  revision() // a million revocations take a second: now, not while somebody waits
-  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-blocklist', prune)
-  fastify.decorate('blocklist', { has, revision, prune })
+  db.news.follow({ revoked: learn })
+  await db.news.begin(await recall()) // a million revocations take a second: now, not while somebody waits
+  jobs.everywhere(PRUNE_INTERVAL_MILLISECONDS, 'forget-revocations', async () => forget())
+  jobs.every(PRUNE_INTERVAL_MILLISECONDS, 'prune-revocations', () => db.revocations.prune(forgetBefore()))
+  fastify.decorate('blocklist', { has: (id) => revokedUntil.has(id), revision, freshen, prune })
 }
 
 export default fp(blocklist, { name: 'blocklist', dependencies: ['clock', 'database', 'forgetting', 'jobs'] })

@@ -74,7 +74,7 @@ const masterKey: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, { i
   const { config, db } = fastify
 
   async function isNew () {
-    return db.signingKeys.list().length === 0 && (await db.users.list({ limit: 1 })).length === 0
+    return (await db.signingKeys.list()).length === 0 && (await db.users.list({ limit: 1 })).length === 0
   }
 
   async function readOrCreate (path: string) {

@@ -75,7 +75,14 @@ const signatures: FastifyPluginAsync = async (fastify) => {
       return `${content}.${makeSignature(Buffer.from(content)).toString('base64url')}`
     }
 
+    /** A key that is not known here may have been made elsewhere a moment ago. */
     async function open (token: string): ReturnType<Signatures['open']> {
+      const opened = await openByKnownKeys(token)
+      const isUnknown = 'fault' in opened && opened.fault === 'unknown_key'
+      return isUnknown && await signingKeys.lookAgain() ? openByKnownKeys(token) : opened
+    }
+
+    async function openByKnownKeys (token: string): ReturnType<Signatures['open']> {
       const header = token.slice(0, token.indexOf('.'))
       const content = token.slice(0, token.lastIndexOf('.'))
       const text = token.slice(content.length + 1)

@@ -9,6 +9,7 @@ import type { Algorithm, SigningKey } from './key-pairs.ts'
 /** A leaked key signs whatever expiry a thief likes, so its end is remembered for longer than any verifier keeps a key. */
 const REVOKED_MILLISECONDS = 10 * 365 * 86_400_000
 const ROTATE_INTERVAL_MILLISECONDS = 60_000
+const LOOK_MILLISECONDS = 1000
 const WRONG_MASTER_KEY = 'MASTER_KEY, or the file master.key beside the database, is not the key of this database. Restore it.'
 
 declare module 'fastify' {
@@ -29,21 +30,26 @@ export interface SigningKeys {
   rotate: (signsFrom?: number, actor?: Actor) => Promise<string>
   /** Rotates when the last key comes near the end of KEY_ROTATION, and forgets the keys that have retired. */
   rotateWhenDue: () => Promise<void>
+  /**
+   * Asks a database that other machines share for keys that are not known here yet, once a second at most. Gives false when it
+   * did not.
+   */
+  lookAgain: () => Promise<boolean>
   /** Revokes a leaked key at once. Gives false when there is no key of that `kid`. */
   revoke: (kid: string, actor?: Actor) => Promise<boolean>
 }
 
 /** The keys that tokens are signed with: made by the service, kept in the database with their private parts sealed. */
 const signingKeys: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, { isMaker = true }) => {
-  const { audit, config, db, forgetBefore, jobs, masterKey, now, serviceState } = fastify
+  const { audit, config, db, forgetBefore, jobs, masterKey, now, serviceState, uptime } = fastify
   const { jwtAlgorithm, jwtSecret } = config
   const tokenLifetime = config.accessTokenTtlSeconds * 1000
   const rotation = config.keyRotationSeconds * 1000
   const prepublish = config.keyPrepublishSeconds * 1000
 
   let keys: SigningKey[] = jwtSecret === undefined ? [] : [toSecretKey(jwtSecret)]
+  let lastLook = -Infinity
   let jwks = { keys: [] as JsonWebKey[] }
-  let lastRevision = -1
 
   function decryptKey ({ kid, algorithm, publicKey, privateKey, signsFrom, retiresAt }: StoredKey): SigningKey {
     try {
@@ -54,16 +60,15 @@ const signingKeys: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, {
     }
   }
 
-  /** Reads the keys again when this process, or another, may have changed them. */
+  function learn (stored: StoredKey[]) {
+    if (jwtSecret !== undefined || areSame(stored, keys)) return
+    keys = stored.map(decryptKey)
+    jwks = { keys: keys.map(toJwk) }
+  }
+
+  /** The keys, as this process or another has changed them last. */
   function all () {
-    const revision = db.revision()
-    if (jwtSecret !== undefined || revision === lastRevision) return keys
-    const stored = db.signingKeys.list()
-    if (!areSame(stored, keys)) {
-      keys = stored.map(decryptKey)
-      jwks = { keys: keys.map(toJwk) }
-    }
-    lastRevision = revision
+    db.news.revision() // it tells of changes first
     return keys
   }
 
@@ -80,7 +85,8 @@ const signingKeys: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, {
     await db.signingKeys.add(key, last?.kid, retiresAt, audit.entry(actor, (isAdded) => isAdded && last
       ? { event: 'key_added', target: key.kid, details: { signsFrom: new Date(signsFrom).toISOString() } }
       : undefined))
-    return all().at(-1)!.kid // there is one now, whoever added it
+    learn(await db.signingKeys.list())
+    return keys.at(-1)!.kid // there is one now, whoever added it
   }
 
   async function rotateWhenDue () {
@@ -96,15 +102,25 @@ const signingKeys: FastifyPluginAsync<{ isMaker?: boolean }> = async (fastify, {
     return db.signingKeys.revoke(kid, revocation, audit.entry(actor, { event: 'key_revoked', target: kid }))
   }
 
+  async function lookAgain () {
+    if (!db.isShared || uptime() - lastLook < LOOK_MILLISECONDS) return false
+    lastLook = uptime()
+    await db.news.freshen()
+    return true
+  }
+
   function publicKeys () {
     all()
     return jwks
   }
 
+  learn(await db.signingKeys.list())
+  db.news.follow({ keysChanged: learn })
   if (isMaker && jwtSecret === undefined && all().at(-1)?.algorithm !== jwtAlgorithm) await rotate(now())
   if (isMaker && all().some(({ signsFrom }) => signsFrom > now())) await db.signingKeys.postponeRetirement(tokenLifetime, now())
   jobs.every(ROTATE_INTERVAL_MILLISECONDS, 'rotate-signing-keys', rotateWhenDue)
-  fastify.decorate('signingKeys', { all, current: () => signingAt(now(), all()), jwks: publicKeys, rotate, rotateWhenDue, revoke })
+  const current = () => signingAt(now(), all())
+  fastify.decorate('signingKeys', { all, current, jwks: publicKeys, rotate, rotateWhenDue, revoke, lookAgain })
 }
 
 /** The key that signs at a time; the first, if the clock was set back to before it. There is one as soon as the service has started. */

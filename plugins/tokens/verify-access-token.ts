@@ -58,19 +58,31 @@ export function createVerify (
 
   async function verifyNew (token: string): Promise<AccessTokenClaims> {
     const verified = await checkSignature(token)
-    const claims = checkStillGood(verified)
+    const claims = await checkStillGood(verified)
     cache.set(token, verified)
     onFirstUse(claims)
     return claims
   }
 
-  /** Checks what may have changed since the signature was checked. */
-  function checkStillGood (verified: VerifiedToken): AccessTokenClaims {
-    const { claims, kid, unrevokedAt } = verified
+  /** Checks what may have changed since the signature was checked: at once, unless the database must be asked first. */
+  function checkStillGood (verified: VerifiedToken): AccessTokenClaims | Promise<AccessTokenClaims> {
+    const { claims } = verified
     const time = now() / 1000
     if (claims.exp <= time) throw refuse('token_expired', { reason: 'expired', claims })
     if (claims.iat > time + MOST_SET_BACK_SECONDS) throw refuse('invalid_token', { reason: 'not_yet_valid', claims })
     const revision = blocklist.revision()
+    return revision === undefined ? freshenAndCheck(verified) : checkUnrevoked(verified, revision)
+  }
+
+  async function freshenAndCheck (verified: VerifiedToken): Promise<AccessTokenClaims> {
+    await blocklist.freshen()
+    const revision = blocklist.revision()
+    if (revision === undefined) throw problem('database_unavailable') // it answered, and was late
+    return checkUnrevoked(verified, revision)
+  }
+
+  function checkUnrevoked (verified: VerifiedToken, revision: number): AccessTokenClaims {
+    const { claims, kid, unrevokedAt } = verified
     if (unrevokedAt === revision) return claims
     const reason = revocationOf(claims, kid)
     if (reason) throw refuse('token_revoked', { reason, claims })

@@ -56,7 +56,7 @@ const revocations: FastifyPluginAsyncTypebox = async (fastify) => {
       return reply.send(revocationFeed.follow(from, apiClient!) as never) // the hook has set it; a stream is not what the schema describes
     }
 
-    const { revocations, isFull } = revocationFeed.page(Number(since))
+    const { revocations, isFull } = await revocationFeed.page(Number(since))
     return {
       revocations: revocations.map(({ kind, revokedId, until }) => ({ kind, id: revokedId, until: new Date(until).toISOString() })),
       cursor: String(revocations.at(-1)?.sequence ?? since),

@@ -4,12 +4,12 @@ import Client from 'better-sqlite3'
 import t from 'tap'
 import { backUp } from '../../cli/backup.ts'
 import { restore } from '../../cli/restore.ts'
-import { replaceDatabase } from '../../db/backup.ts'
-import { inspect } from '../../db/inspect.ts'
-import { readMigrations } from '../../db/migrate.ts'
+import { readMigrations } from '../../db/migrations.ts'
+import { replaceDatabase } from '../../db/sqlite/backup.ts'
+import { inspect } from '../../db/sqlite/inspect.ts'
 import { toColumns } from '../../plugins/accounts/canonical-names.ts'
 import { readConfig } from '../../plugins/core/config/index.ts'
-import { PASSWORD, TEST_ENVIRONMENT, assertRefused, bearer, build, claimsOf, signIn, signUp } from '../helper.ts'
+import { PASSWORD, TEST_ENVIRONMENT, assertRefused, auditEvents, bearer, build, claimsOf, signIn, signUp } from '../helper.ts'
 import { CLI, run } from '../processes.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -112,7 +112,7 @@ t.test('backup and restore', async (t) => {
     const grace = await signUp(server, { username: 'grace' })
     await ada.inject({ method: 'POST', url: '/auth/logout' })
     for (let i = 0; i < 9; i++) await server.db.revocations.add(`jti${i}`, Date.now() + 60_000)
-    const cursor = server.db.revocations.since(0).at(-1)!.sequence
+    const cursor = (await server.db.revocations.since(0)).at(-1)!.sequence
     const lists = await server.db.statusLists.live(0)
     const kids = server.signingKeys.all().map(({ kid }) => kid)
     await server.close()
@@ -153,13 +153,13 @@ t.test('backup and restore', async (t) => {
       assertRefused(t, await restored.inject({ method: 'POST', url: '/auth/login', payload: { username: 'grace', password: PASSWORD } }), 401, 'invalid_credentials')
       for (const tokens of [ada, grace]) await assertDead(t, restored, tokens)
 
-      const seen = restored.db.revocations.since(cursor) // by a follower of the feed, who has seen everything before
+      const seen = await restored.db.revocations.since(cursor) // by a follower of the feed, who has seen everything before
       t.same(seen.filter(({ kind }) => kind === 'kid').map(({ revokedId }) => revokedId), kids)
       t.equal(seen.filter(({ kind }) => kind === 'sid').length, 1)
       const { sid } = await restored.accessTokens.verify(again.access_token)
       const session = await restored.db.sessions.findById(sid)
       t.notOk(lists.includes(session!.statusEntries[0]!.list), 'a token has no place that another may have had')
-      t.same([...restored.db.audit.walk()].filter(({ actorKind }) => actorKind === 'cli').map(({ event }) => event), ['restored', ...kids.map(() => 'key_revoked')])
+      t.same((await auditEvents(restored)).filter(({ actorKind }) => actorKind === 'cli').map(({ event }) => event), ['restored', ...kids.map(() => 'key_revoked')])
       t.match(await restored.db.audit.verify(), { broken: undefined })
     })
 
@@ -180,7 +180,7 @@ t.test('backup and restore', async (t) => {
     t.test('updates a backup of an older version', async (t) => {
       const env = elsewhere('updated')
       const old = join(root, 'old.db')
-      const [first] = readMigrations()
+      const [first] = readMigrations('sqlite')
       change(old, ...first!.sql, 'create table __drizzle_migrations (id integer primary key, hash text not null, created_at integer not null) strict', `insert into __drizzle_migrations (hash, created_at) values ('${first!.hash}', ${first!.folderMillis})`) // there is one at least
 
       await restore(readConfig(env), old)

@@ -67,7 +67,7 @@ t.test('A command', async (t) => {
     writeFileSync(fileOf(env), '')
     t.match(await refusal(), /^The database is empty\. /)
     change('create table notes (id integer primary key)')
-    t.match(await refusal(), /^The file of DATABASE_URL is no database of Postern\. /)
+    t.match(await refusal(), /^The database of DATABASE_URL is no database of Postern\. /)
     change('drop table notes')
     await (await build(t, { env })).close()
 
@@ -105,8 +105,8 @@ t.test('The settings of a command', async (t) => {
     t.same(await cli({ env: other, input: ada.access_token }, 'why'), {
       code: 0,
       stdout: 'good\tThe token is good.\n',
-      stderr: 'TRUST_PROXY is "::1" here, but not set in the service, which counts.\n' +
-        'ISSUER is "https://id.example.com" here, but "https://auth.example.com" in the service, which counts.\n'
+      stderr: 'ISSUER is "https://id.example.com" here, but "https://auth.example.com" in the service, which counts.\n' +
+        'TRUST_PROXY is "::1" here, but not set in the service, which counts.\n'
     })
   })
 

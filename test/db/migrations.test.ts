@@ -5,21 +5,47 @@ import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { connect } from '../../db/connection.ts'
-import { fileOf, openDatabase } from '../../db/index.ts'
-import { toColumns } from '../../plugins/accounts/canonical-names.ts'
+import { openDatabase } from '../../db/index.ts'
+import { connect } from '../../db/sqlite/connection.ts'
+import { fileOf } from '../../db/sqlite/index.ts'
 import { NO_HOLD, build, databaseUrl } from '../helper.ts'
+import { newSession, newUser } from './contract/rows.ts'
 import type { Test } from 'tap'
 
-const FOLDER = new URL('../../db/migrations/', import.meta.url)
+const FOLDER = new URL('../../db/sqlite/migrations/', import.meta.url)
 
-const { entries } = JSON.parse(await readFile(new URL('meta/_journal.json', FOLDER), 'utf8')) as { entries: Array<{ tag: string, when: number }> }
-const migrations = await Promise.all(entries.map(async ({ tag, when }) => ({ tag, when, sql: await readFile(new URL(`${tag}.sql`, FOLDER), 'utf8') })))
+interface Journal { entries: Array<{ tag: string, when: number }> }
+
+const { entries } = JSON.parse(await readFile(new URL('meta/_journal.json', FOLDER), 'utf8')) as Journal
+const migrations = await Promise.all(entries.map(async ({ tag, when }) => {
+  return { tag, when, sql: await readFile(new URL(`${tag}.sql`, FOLDER), 'utf8') }
+}))
 
 /** A row of each table of the first version, in an order that their references allow. */
 const rows: Record<string, Record<string, unknown>> = {
-  users: { id: 'u', username: 'Ada', username_key: 'ada', email: 'ada@example.com', name: 'Ada Lovelace', password_hash: '$argon2id$', password_changed_at: 1, roles: '["admin"]', disabled: 0, created_at: 1 },
-  sessions: { id: 's', user_id: 'u', generation: 3, created_at: 1, last_used_at: 2, expires_at: 9_000_000_000_000, access_expires_at: 4, ip: '192.0.2.1', user_agent: 'curl' },
+  users: {
+    id: 'u',
+    username: 'Ada',
+    username_key: 'ada',
+    email: 'ada@example.com',
+    name: 'Ada Lovelace',
+    password_hash: '$argon2id$',
+    password_changed_at: 1,
+    roles: '["admin"]',
+    disabled: 0,
+    created_at: 1
+  },
+  sessions: {
+    id: 's',
+    user_id: 'u',
+    generation: 3,
+    created_at: 1,
+    last_used_at: 2,
+    expires_at: 9_000_000_000_000,
+    access_expires_at: 4,
+    ip: '192.0.2.1',
+    user_agent: 'curl'
+  },
   revocations: { sequence: 7, revoked_id: 'r', until: 9_000_000_000_000 },
   signing_keys: { kid: 'k', algorithm: 'ES256', public_key: 'public', private_key: Buffer.from('sealed'), created_at: 1 },
   probe: { id: 1, written_at: 1 }
@@ -27,7 +53,10 @@ const rows: Record<string, Record<string, unknown>> = {
 
 /** The statements that bring a new database to the version before migration `end`. */
 function statementsBefore (end: number): string[] {
-  const applied = migrations.slice(0, end).flatMap(({ sql, when }) => [...sql.split('--> statement-breakpoint'), `insert into __drizzle_migrations (hash, created_at) values ('${hash('sha256', sql)}', ${when})`])
+  const applied = migrations.slice(0, end).flatMap(({ sql, when }) => [
+    ...sql.split('--> statement-breakpoint'),
+    `insert into __drizzle_migrations (hash, created_at) values ('${hash('sha256', sql)}', ${when})`
+  ])
   return ['create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric)', ...applied]
 }
 
@@ -71,7 +100,8 @@ t.test('The schema', async (t) => {
     const url = databaseUrl(t)
     await open(t, url)
 
-    const tables = read<{ name: string, strict: number }>(t, url, "select name, strict from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite_%'")
+    const tables = read<{ name: string, strict: number }>(t, url, `select name, strict from pragma_table_list
+      where schema = 'main' and type = 'table' and name not like 'sqlite_%'`)
 
     t.ok(tables.length > 5)
     for (const { name, strict } of tables) t.equal(strict, 1, name)
@@ -82,7 +112,8 @@ t.test('The schema', async (t) => {
     await open(t, url)
     await open(t, url)
 
-    t.same(read(t, url, 'select created_at from __drizzle_migrations order by created_at'), migrations.map(({ when }) => ({ created_at: when })))
+    const recorded = read(t, url, 'select created_at from __drizzle_migrations order by created_at')
+    t.same(recorded, migrations.map(({ when }) => ({ created_at: when })))
   })
 })
 
@@ -94,17 +125,19 @@ for (let end = 0; end <= migrations.length; end++) {
       const database = await open(t, url)
 
       t.equal(read(t, url, 'select * from __drizzle_migrations').length, migrations.length)
-      for (const [table, row] of Object.entries(rows)) t.same(read(t, url, `select ${Object.keys(row).join(', ')} from ${table}`), end === 0 ? [] : [row], table)
+      for (const [table, row] of Object.entries(rows)) {
+        t.same(read(t, url, `select ${Object.keys(row).join(', ')} from ${table}`), end === 0 ? [] : [row], table)
+      }
       t.match(await database.users.findByUsername('ada'), end === 0 ? undefined : { id: 'u', roles: ['admin'], disabled: false })
       t.match(await database.sessions.findById('s'), end === 0 ? undefined : { id: 's', roles: ['admin'] })
     })
 
     t.test('enforces its references afterwards', async (t) => {
       const { users } = await open(t, await databaseBefore(t, end))
-      const user = { id: 'b', ...toColumns({ username: 'bea' }), passwordHash: '', roles: [], createdAt: 1 }
-      const session = { id: 't', userId: 'nobody', generation: 0, createdAt: 1, lastUsedAt: 1, expiresAt: 2, accessExpiresAt: 2, ip: '', userAgent: null, roles: [] }
 
-      await t.rejects(users.addSignedIn(user, session, NO_HOLD), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+      const adding = users.addSignedIn(newUser('b', { username: 'bea' }), newSession('t', 'nobody'), NO_HOLD)
+
+      await t.rejects(adding, { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
       t.equal(await users.findByUsername('bea'), undefined)
     })
   })
@@ -127,7 +160,7 @@ t.test('A database', async (t) => {
     const file = join(t.testdir(), 'postern.db')
 
     for (const time of ['first', 'second', 'third']) {
-      const { client } = connect(file)
+      const client = connect(file)
       t.equal(client.pragma('synchronous', { simple: true }), 2, time)
       t.equal(client.pragma('journal_mode', { simple: true }), 'wal', time)
       client.exec(`create table ${time} (id integer primary key) strict`)
@@ -152,7 +185,7 @@ t.test('A database', async (t) => {
 
     const second = await open(t, url)
 
-    t.equal(await second.probe.run(1), true)
+    await t.resolves(second.probe(1))
     t.equal(read(t, url, 'select * from __drizzle_migrations').length, migrations.length)
   })
 
@@ -170,12 +203,17 @@ t.test('A database', async (t) => {
     const url = await databaseBefore(t, migrations.length)
     const change = (sql: string) => { const client = new Client(fileOf(url)); client.exec(sql); client.close() }
 
+    const open = () => build(t, { env: { DATABASE_URL: url } })
+    const later = 'A later version of Postern wrote the database. Install that version.'
+    const foreign = 'The database of DATABASE_URL is no database of Postern. Name another one.'
+
     change("insert into __drizzle_migrations (hash, created_at) values ('new', 9000000000000)")
-    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: 'A later version of Postern wrote the database. Install that version.' })
+    await t.rejects(open(), { code: 'wrong_setting', message: later })
     change('drop table __drizzle_migrations')
-    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: 'The file of DATABASE_URL is no database of Postern. Name another file.' })
-    change("create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric); insert into __drizzle_migrations (hash, created_at) values ('other', 1)")
-    await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: /is no database of Postern/ })
+    await t.rejects(open(), { code: 'wrong_setting', message: foreign })
+    change(`create table __drizzle_migrations (id integer primary key, hash text not null, created_at numeric);
+      insert into __drizzle_migrations (hash, created_at) values ('other', 1)`)
+    await t.rejects(open(), { code: 'wrong_setting', message: foreign })
 
     t.same(read(t, url, 'select hash from __drizzle_migrations'), [{ hash: 'other' }])
   })
@@ -185,7 +223,10 @@ t.test('A database', async (t) => {
       const url = `file:${join(t.testdir(), 'postern.db')}`
       await writeFile(fileOf(url)!, content)
 
-      await t.rejects(build(t, { env: { DATABASE_URL: url } }), { code: 'wrong_setting', message: /^DATABASE_URL is "file:[^"]+" but should be a file that can be opened \(file is not a database\)\.$/ })
+      await t.rejects(build(t, { env: { DATABASE_URL: url } }), {
+        code: 'wrong_setting',
+        message: /^DATABASE_URL is "file:[^"]+" but should be a file that can be opened \(file is not a database\)\.$/
+      })
       t.equal(await readFile(fileOf(url)!, 'utf8'), content)
     })
   }
@@ -194,7 +235,10 @@ t.test('A database', async (t) => {
     const folder = t.testdir({ 'a file': '' })
 
     for (const path of [folder, join(folder, 'a file', 'postern.db')]) {
-      await t.rejects(build(t, { env: { DATABASE_URL: `file:${path}` } }), { code: 'wrong_setting', message: /^DATABASE_URL is "[^"]+" but should be / })
+      await t.rejects(build(t, { env: { DATABASE_URL: `file:${path}` } }), {
+        code: 'wrong_setting',
+        message: /^DATABASE_URL is "[^"]+" but should be /
+      })
     }
   })
 })

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import Client from 'better-sqlite3'
 import t from 'tap'
 import { openDatabase } from '../../db/index.ts'
-import { createWriter } from '../../db/writer.ts'
+import { createWriter } from '../../db/sqlite/writer.ts'
 import { databaseUrl } from '../helper.ts'
 import type { Test } from 'tap'
 
@@ -14,7 +14,8 @@ function prepare (t: Test) {
   const [client, other] = [new Client(file, { timeout: 0 }), new Client(file, { timeout: 0 })]
   t.teardown(() => { client.close(); other.close() })
   client.pragma('journal_mode = WAL')
-  client.exec("create table items (text text primary key); create trigger fatal before insert on items when new.text = 'fatal' begin select raise(rollback, 'all of it'); end")
+  client.exec(`create table items (text text primary key);
+    create trigger fatal before insert on items when new.text = 'fatal' begin select raise(rollback, 'all of it'); end`)
   const { write, writeUnsynced, revision } = createWriter(client, () => {})
   const insert = client.prepare('insert into items values (?)')
   return {
@@ -198,11 +199,13 @@ t.test('revision', async (t) => {
 })
 
 t.test('A database file', async (t) => {
+  const MOVED = { code: 'database_unavailable', cause: { code: 'SQLITE_READONLY_DBMOVED' } }
+
   async function open (t: Test) {
     const url = databaseUrl(t)
     const database = await openDatabase(url)
     t.teardown(() => database.close())
-    await database.probe.run(1)
+    await database.probe(1)
     return { database, file: url.slice('file:'.length) }
   }
 
@@ -210,10 +213,10 @@ t.test('A database file', async (t) => {
     const { database, file } = await open(t)
     await rename(file, `${file}.away`)
 
-    await t.rejects(database.probe.run(2), { code: 'SQLITE_READONLY_DBMOVED', message: /was moved or deleted/ })
+    await t.rejects(database.probe(2), { ...MOVED, message: /was moved or deleted/ })
     await rename(`${file}.away`, file)
 
-    t.equal(await database.probe.run(3), true)
+    await t.resolves(database.probe(3))
   })
 
   t.test('that was deleted refuses writes', async (t) => {
@@ -221,7 +224,7 @@ t.test('A database file', async (t) => {
 
     await rm(file)
 
-    await t.rejects(database.probe.run(2), { code: 'SQLITE_READONLY_DBMOVED' })
+    await t.rejects(database.probe(2), MOVED)
   })
 
   t.test('that was replaced refuses writes', async (t) => {
@@ -230,6 +233,6 @@ t.test('A database file', async (t) => {
     await rename(file, `${file}.away`)
     await writeFile(file, '')
 
-    await t.rejects(database.probe.run(2), { code: 'SQLITE_READONLY_DBMOVED' })
+    await t.rejects(database.probe(2), MOVED)
   })
 })

@@ -43,6 +43,37 @@ t.test('deploy/compose.yaml', async (t) => {
   })
 })
 
+t.test('deploy/compose-postgres.yaml', async (t) => {
+  const compose = read('deploy/compose-postgres.yaml')
+  const instances = read('deploy/nginx-instances.conf')
+
+  t.test('fills in every address of the configuration for nginx', async (t) => {
+    const [, script = ''] = /sed '([^']+)'/.exec(compose) ?? []
+    const [removal, ...replacements] = script.split('; ')
+    const changes = replacements.map((change) => change.split('/').slice(1, 3))
+    let configuration = read('gateways/nginx/postern.conf')
+
+    t.equal(removal, '/^upstream postern {/,/^}/d')
+    t.match(configuration, /^upstream postern \{[^}]*127\.0\.0\.1:3000[^}]*^\}/m)
+    configuration = configuration.replace(/^upstream postern \{[^]*?^\}\n/m, '')
+    t.equal(changes.length, 2)
+    for (const [old = '', replacement = ''] of changes) {
+      t.equal(configuration.split(old).length, 2, `${old} is there once`)
+      configuration = configuration.replace(old, replacement)
+    }
+    t.notMatch(configuration, '127.0.0.1')
+    t.notMatch(configuration, /^upstream postern /m)
+  })
+
+  t.test('starts the instances that nginx knows', async (t) => {
+    const started = [...compose.matchAll(/^ {2}([\w-]+): \*postern$/gm)].map(([, name]) => `${name}:3000`)
+    const known = [...instances.matchAll(/^ *server (\S+)/gm)].map(([, address]) => address)
+
+    t.equal(started.length, 3)
+    t.same(known, started)
+  })
+})
+
 t.test('.dockerignore', async (t) => {
   const patterns = read('.dockerignore').split('\n').filter((line) => line && !line.startsWith('#'))
 

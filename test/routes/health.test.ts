@@ -73,7 +73,7 @@ t.test('GET /health/ready', async (t) => {
     await server.inject({ url: '/health/ready' })
 
     assertList(t, lines.filter(({ level }) => level === 50), [
-      { event: 'refused', code: 'database_unavailable', route: '/health/ready', err: { code: 'SQLITE_READONLY_DBMOVED', message: /was moved or deleted/ } }
+      { event: 'refused', code: 'database_unavailable', route: '/health/ready', err: { code: 'database_unavailable', message: /was moved or deleted/ } }
     ])
   })
 })

@@ -1,14 +1,22 @@
 import { Type } from 'typebox'
-import { duration, oneOf } from './kinds.ts'
+import { duration, oneOf, wholeNumber } from './kinds.ts'
 import { toSeconds } from './parse.ts'
 import type { Static, TObject } from 'typebox'
 
 export const storageSettings = {
   DATABASE_URL: Type.String({
     default: 'file:data/postern.db',
-    pattern: '^file:[^?]+$',
-    description: 'file: and a path without a question mark, or file::memory:'
+    pattern: '^(file:[^?]+|postgres(ql)?://\\S+)$',
+    writeOnly: true,
+    description: 'file: and a path without a question mark, or postgres://user:password@host:5432/database'
   }),
+  DATABASE_CONNECTIONS: wholeNumber(1, 1000, 10),
+  REVOCATION_LEASE: Type.String({
+    default: '5s',
+    pattern: '^([1-9]|[12]\\d|30)s$',
+    description: 'a duration from 1s to 30s'
+  }),
+  REVOCATION_BLIND: oneOf(['refuse', 'allow'], 'refuse'),
   MASTER_KEY: Type.Optional(Type.String({
     pattern: '^[A-Za-z0-9+/]{43}=$',
     writeOnly: true,
@@ -22,6 +30,9 @@ export const storageSettings = {
 export function toStorageConfig (env: Static<TObject<typeof storageSettings>>) {
   return {
     databaseUrl: env.DATABASE_URL,
+    databaseConnections: env.DATABASE_CONNECTIONS,
+    revocationLeaseSeconds: toSeconds(env.REVOCATION_LEASE),
+    isBlindAllowed: env.REVOCATION_BLIND === 'allow',
     masterKey: env.MASTER_KEY,
     auditRetentionSeconds: toSeconds(env.AUDIT_RETENTION),
     auditsRefreshes: env.AUDIT_REFRESHES === 'on'

@@ -52,7 +52,9 @@ const explainPlugin: FastifyPluginAsync = async (fastify) => {
       case 'token_revoked': return describe(reason, 'The token was revoked', await auditLog.lastOf(jti))
       case 'session_over': return ofSession(sid, sub)
       case 'key_revoked': return describe(reason, 'The key of the token was revoked', await auditLog.lastOf(kid))
-      case 'unknown_key': if (blocklist.has(kid)) return explainRefusal({ reason: 'key_revoked' }, kid)
+      case 'unknown_key':
+        await blocklist.freshen()
+        if (blocklist.has(kid)) return explainRefusal({ reason: 'key_revoked' }, kid)
     }
     return { reason, explanation: SENTENCES[reason]! } // every reason that is left has one
   }

@@ -18,10 +18,12 @@ const metrics: FastifyPluginAsync<{ isServing?: boolean }> = async (fastify, { i
 
   const { AggregatorRegistry, Registry, collectDefaultMetrics } = await import('prom-client')
   const { addGauges, createInstruments } = await import('./instruments.ts')
+  const { addSharedDatabase } = await import('./shared-database.ts')
   // An aggregator registry answers when the first process asks.
   const registry = cluster.isWorker ? new AggregatorRegistry<PrometheusContentType>() : new Registry()
   const { requests, refusals, logins, refreshes, reuses, commits, writes } = createInstruments(registry)
   addGauges(registry, fastify)
+  addSharedDatabase(registry, fastify)
   collectDefaultMetrics({ register: registry })
 
   fastify.db.observeCommits((milliseconds, count) => {

@@ -6,7 +6,7 @@ interface Source {
   /** The sequence of the newest revocation that was sent to all. */
   newest: () => number
   /** A page of the revocations after a sequence. */
-  since: (sequence: number) => Revocation[]
+  since: (sequence: number) => Promise<Revocation[]>
 }
 
 export interface Follower {
@@ -25,17 +25,21 @@ export function createFollower (from: number, { newest, since }: Source): Follow
   function push (text: string, after: number) {
     at = after
     isWaiting = false // until it has read that
-    stream.push(text)
+    if (!isOver) stream.push(text) // it may have ended while the page was read
   }
 
   /** In a turn of its own, so that nobody else waits while it reads a million of them. */
-  function fill () {
+  async function fill () {
     if (stream.destroyed || isOver) return
+    isWaiting = false // one page is read at a time
     try {
-      const page = at < newest() ? since(at) : []
-      const last = page.at(-1)
-      if (last) return push(page.map(toEvent).join(''), last.sequence)
-      at = Math.max(at, newest()) // what was there has expired
+      while (at < newest()) {
+        const end = newest() // as it is before the question: what comes meanwhile may not be in the answer
+        const page = await since(at)
+        const last = page.at(-1)
+        if (last) return push(page.map(toEvent).join(''), last.sequence)
+        at = end // what was there has expired
+      }
       isWaiting = true
     } catch (err) {
       stream.destroy(err as Error) // the database's; the client comes back with its last id

@@ -23,12 +23,12 @@ export interface RevocationFeed {
    */
   follow: (cursor: number, client: Client) => Readable
   /** A page of the revocations after `cursor`; `isFull` tells that there may be more. */
-  page: (cursor: number) => { revocations: Revocation[], isFull: boolean }
+  page: (cursor: number) => Promise<{ revocations: Revocation[], isFull: boolean }>
 }
 
 /**
- * Sends revocations to followers. While anybody follows, one look at the database every 20 ms serves all of them. It sends
- * to a few followers at a time, so that no request waits for a thousand of them.
+ * Sends revocations to followers, as the database tells of them: while anybody follows, it is asked every 20 ms. It sends to a
+ * few followers at a time, so that no request waits for a thousand of them.
  */
 const revocationFeed: FastifyPluginAsync = async (fastify) => {
   const { apiClients, blocklist, db, log } = fastify
@@ -45,14 +45,17 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
     }
   }
 
+  function learn (told: Revocation[]) {
+    const [before, after] = [cursor, Math.max(cursor, ...told.map(({ sequence }) => sequence))]
+    cursor = after
+    if (after === before || followers.size === 0) return
+    const text = told.filter(({ sequence }) => sequence > before).map(toEvent).join('') // after a failover all are told anew
+    lastSending = lastSending.then(() => send(text, { before, after })) // one after the other, so that ids only grow
+  }
+
   function look () {
     try {
-      if (blocklist.revision() <= cursor) return
-      const news = db.revocations.since(cursor)
-      const [before, after] = [cursor, Math.max(cursor, ...news.map(({ sequence }) => sequence))]
-      cursor = after
-      const text = news.map(toEvent).join('')
-      lastSending = lastSending.then(() => send(text, { before, after })) // one after the other, so that ids only grow
+      blocklist.revision()
     } catch (err) {
       log.error({ err }, 'the revocation feed cannot read the database, and tries again')
     }
@@ -69,7 +72,6 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
   }
 
   function begin () {
-    cursor = blocklist.revision()
     timers.push(
       setInterval(look, LOOK_MILLISECONDS),
       setInterval(dropDeleted, CHECK_MILLISECONDS),
@@ -83,7 +85,7 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
 
   function follow (from: number, client: Client): Readable {
     if (followers.size === 0) begin()
-    else look() // so that a cursor of this moment is none of the future
+    look() // so that a cursor of this moment is none of the future
     const follower = createFollower(from, { newest: () => cursor, since: db.revocations.since })
     followers.set(follower, client)
     follower.stream.once('close', () => {
@@ -93,11 +95,13 @@ const revocationFeed: FastifyPluginAsync = async (fastify) => {
     return follower.stream
   }
 
-  function page (cursor: number) {
-    const revocations = db.revocations.since(cursor)
+  async function page (cursor: number) {
+    const revocations = await db.revocations.since(cursor)
     return { revocations, isFull: revocations.length === db.revocations.pageSize }
   }
 
+  cursor = await db.revocations.last()
+  db.news.follow({ revoked: learn })
   fastify.addHook('preClose', async () => {
     end()
     for (const follower of followers.keys()) follower.end()

@@ -32,7 +32,7 @@ export interface StatusLists {
 
 interface SignedList {
   /** The blocklist's, when as many bits were set. */
-  revision: number
+  revision: number | undefined
   revoked: number
   kid: string
   goodUntil: number
@@ -78,9 +78,9 @@ const statusLists: FastifyPluginAsync = async (fastify) => {
   }
 
   /** A bit is set with a revocation, so they are counted only after one: counting 50,000 takes a millisecond. */
-  async function countRevoked (list: string, revision: number): Promise<number> {
+  async function countRevoked (list: string, revision: number | undefined): Promise<number> {
     const last = signed.get(list)
-    return last?.revision === revision ? last.revoked : db.statusLists.countRevoked(list)
+    return revision !== undefined && last?.revision === revision ? last.revoked : db.statusLists.countRevoked(list)
   }
 
   function renew (list: string, state: Pick<SignedList, 'revision' | 'revoked' | 'kid'>): Promise<string> {

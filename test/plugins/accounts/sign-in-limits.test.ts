@@ -367,7 +367,7 @@ t.test('When the database cannot be written', async (t) => {
 
     assertRefused(t, await login(names, PASSWORD, newAddress(), service), 503, 'database_unavailable')
     await setImmediate()
-    assertList(t, lines.filter(({ level }) => level === 40), [{ err: { code: 'SQLITE_READONLY_DBMOVED' }, msg: /counts as wrong/ }])
+    assertList(t, lines.filter(({ level }) => level === 40), [{ err: { code: 'database_unavailable', message: /was moved or deleted/ }, msg: /counts as wrong/ }])
   })
 })
 

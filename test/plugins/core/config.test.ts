@@ -12,6 +12,9 @@ t.test('readConfig', async (t) => {
       port: 3000,
       workers: 1,
       databaseUrl: 'file:data/postern.db',
+      databaseConnections: 10,
+      revocationLeaseSeconds: 5,
+      isBlindAllowed: false,
       issuer: 'http://127.0.0.1:3000',
       issuerIsChosen: false,
       audience: 'postern',
@@ -52,6 +55,10 @@ t.test('readConfig', async (t) => {
       KEY_ROTATION: '30d',
       KEY_PREPUBLISH: '2h',
       WORKERS: '4',
+      DATABASE_URL: 'postgresql://ada@localhost:5433/postern?sslmode=disable',
+      DATABASE_CONNECTIONS: '20',
+      REVOCATION_LEASE: '30s',
+      REVOCATION_BLIND: 'allow',
       ACCESS_TOKEN_HEADER: 'X-Access-Token',
       RATE_LIMIT: 'off',
       TRUST_PROXY: '10.0.0.0/8, ::1 ,192.168.0.7',
@@ -70,6 +77,10 @@ t.test('readConfig', async (t) => {
       keyRotationSeconds: 30 * 86_400,
       keyPrepublishSeconds: 7200,
       workers: 4,
+      databaseUrl: 'postgresql://ada@localhost:5433/postern?sslmode=disable',
+      databaseConnections: 20,
+      revocationLeaseSeconds: 30,
+      isBlindAllowed: true,
       accessTokenHeader: 'x-access-token',
       rateLimit: false,
       trustProxy: ['10.0.0.0/8', '::1', '192.168.0.7'],
@@ -110,9 +121,6 @@ t.test('A wrong setting', async (t) => {
     ['PORT', '-1'],
     ['PORT', '80.5'],
     ['PORT', 'eighty'],
-    ['DATABASE_URL', 'postgres://localhost/postern'],
-    ['DATABASE_URL', 'file:'],
-    ['DATABASE_URL', 'file:p.db?mode=ro'],
     ['ISSUER', 'id.example.com'],
     ['ISSUER', 'https://id.example.com/?a=b'],
     ['ISSUER', 'https://id.example.com/'],
@@ -137,6 +145,12 @@ t.test('A wrong setting', async (t) => {
     ['KEY_ROTATION', '0d'],
     ['KEY_PREPUBLISH', '1 day'],
     ['KEY_PREPUBLISH', '90d'],
+    ['DATABASE_CONNECTIONS', '0'],
+    ['DATABASE_CONNECTIONS', '1001'],
+    ['REVOCATION_LEASE', '0s'],
+    ['REVOCATION_LEASE', '31s'],
+    ['REVOCATION_LEASE', '5000ms'],
+    ['REVOCATION_BLIND', 'on'],
     ['WORKERS', '0'],
     ['WORKERS', '65'],
     ['ACCESS_TOKEN_HEADER', 'x access token'],
@@ -187,12 +201,22 @@ t.test('A wrong setting', async (t) => {
     t.match(refusalOf({ PORT: 'x', LOG_LEVEL: 'y' }).message, /^PORT is "x" but should be /)
   })
 
-  for (const name of ['JWT_SECRET', 'MASTER_KEY']) {
-    t.test(`is not repeated when it is a secret: ${name}`, async (t) => {
-      const { code, message } = refusalOf({ [name]: 'sesame' })
+  const secret: Array<[name: string, value: string]> = [
+    ['JWT_SECRET', 'sesame'],
+    ['MASTER_KEY', 'sesame'],
+    ['DATABASE_URL', 'file:'],
+    ['DATABASE_URL', 'file:sesame.db?mode=ro'],
+    ['DATABASE_URL', 'mysql://ada:sesame@localhost/postern'],
+    ['DATABASE_URL', 'postgres://'],
+    ['DATABASE_URL', 'postgres://ada:open sesame@localhost/postern']
+  ]
+  for (const [name, value] of secret) {
+    t.test(`is not repeated when it is a secret: ${name}=${value}`, async (t) => {
+      const { code, message } = refusalOf({ [name]: value })
 
       t.equal(code, 'wrong_setting')
-      t.ok(message.startsWith(`${name} is set (6 bytes) but should be `), message)
+      t.ok(message.startsWith(`${name} is set (${value.length} bytes) but should be `), message)
+      t.match(message, /but should be [^\n]+[^\s.]\.$/)
       t.notMatch(message, 'sesame')
     })
   }

@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises'
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { assertList, build, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
+import { assertList, auditEvents, build, createClock, createLog, databaseUrl, signUp } from '../../helper.ts'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Test } from 'tap'
 
@@ -22,6 +22,7 @@ t.test('The jobs of the service', async (t) => {
     await bea.refresh()
     const cleo = await signUp(server)
     await server.db.revocations.add('new', clock.now() + 1000)
+    await server.blocklist.freshen()
     t.equal(server.blocklist.has('old'), true)
 
     mock.timers.tick(MINUTE)
@@ -29,8 +30,8 @@ t.test('The jobs of the service', async (t) => {
 
     t.equal(server.blocklist.has('old'), false)
     t.equal(server.blocklist.has('new'), true)
-    t.same(server.db.revocations.since(0).map(({ revokedId }) => revokedId), ['new'])
-    t.same([...server.db.audit.walk()].map(({ event, subject }) => [event, subject]), [['registered', cleo.user.id]])
+    t.same((await server.db.revocations.since(0)).map(({ revokedId }) => revokedId), ['new'])
+    t.same((await auditEvents(server)).map(({ event, subject }) => [event, subject]), [['registered', cleo.user.id]])
     t.match(await server.db.audit.verify(), { events: 1, broken: undefined })
     t.same(await server.db.sessions.list(ada.user.id, 0), [])
     t.same(await server.db.sessions.list(bea.user.id, 0), [])
@@ -61,12 +62,12 @@ t.test('The jobs of the service', async (t) => {
 
     mock.timers.tick(MINUTE)
     await settled(server)
-    t.match(lines.at(-1), { level: 50, job: String, err: { code: 'SQLITE_READONLY_DBMOVED' }, msg: /tried again/ })
+    t.match(lines.at(-1), { level: 50, job: String, err: { code: 'database_unavailable' }, msg: /tried again/ })
     await rename(`${server.db.file}.away`, server.db.file!)
     mock.timers.tick(MINUTE)
     await settled(server)
 
-    t.same(server.db.revocations.since(0), [])
+    t.same(await server.db.revocations.since(0), [])
   })
 })
 
@@ -75,20 +76,58 @@ t.test('jobs.every', async (t) => {
 
   t.test('runs a job at its interval, and never twice at once', async (t) => {
     const runs: Array<PromiseWithResolvers<void>> = []
-    await build(t, { routes: every(1000, 'slow', () => begin(runs)) })
+    const { pass } = await start(t, { routes: every(1000, 'slow', () => begin(runs)) })
 
-    mock.timers.tick(999)
+    await pass(999)
     t.equal(runs.length, 0)
-    mock.timers.tick(1)
+    await pass(1)
     t.equal(runs.length, 1)
-    mock.timers.tick(5000)
+    for (let i = 0; i < 5; i++) await pass(1000)
     t.equal(runs.length, 1, 'the first run has not ended')
     runs[0]!.resolve()
     await setImmediate()
-    mock.timers.tick(1000)
+    await pass(1000)
 
     t.equal(runs.length, 2)
     runs[1]!.resolve()
+  })
+
+  t.test('runs a job in one of several processes at each interval, whichever is left', async (t) => {
+    const runs: string[] = []
+    const env = { DATABASE_URL: databaseUrl(t) }
+    const clock = createClock()
+    const starts = ['a', 'b', 'c'].map(async (name) => [name, await build(t, { env, now: clock.now, routes: every(1000, 'one', async () => runs.push(name)) })] as const)
+    const servers = new Map(await Promise.all(starts))
+
+    for (let count = 1; count < 10; count++) {
+      clock.advance(1)
+      mock.timers.tick(1000)
+      await Promise.all([...servers.values()].map(settled))
+      t.equal(runs.length, count)
+      if (count % 3 > 0 || servers.size === 1) continue
+      const last = runs.at(-1)! // there is one more
+      await servers.get(last)!.close()
+      servers.delete(last)
+    }
+  })
+
+  t.test('runs a job at the next interval when the clock was set back, or its timer is a little early', async (t) => {
+    let count = 0
+    const { clock, pass } = await start(t, { routes: every(1000, 'one', async () => { count++ }) })
+    await pass(1000)
+
+    clock.set(-86_400)
+    await pass(1000)
+    t.equal(count, 2)
+    clock.set(-0.1)
+    await pass(1000)
+    t.equal(count, 3)
+    clock.set(86_400)
+    await pass(1000)
+    clock.set(-86_400)
+    await pass(1000)
+
+    t.equal(count, 5)
   })
 
   t.test('refuses two jobs of one name', async (t) => {
@@ -100,9 +139,9 @@ t.test('jobs.every', async (t) => {
   t.test('runs jobs of different names side by side', async (t) => {
     const runs: Array<PromiseWithResolvers<void>> = []
     const routes: FastifyPluginAsync = async ({ jobs }) => { for (const name of ['one', 'two']) jobs.every(1000, name, () => begin(runs)) }
-    await build(t, { routes })
+    const { pass } = await start(t, { routes })
 
-    mock.timers.tick(1000)
+    await pass(1000)
 
     t.equal(runs.length, 2)
     for (const { resolve } of runs) resolve()
@@ -111,12 +150,9 @@ t.test('jobs.every', async (t) => {
   t.test('logs a failure, and tries again', async (t) => {
     const { lines, logger } = createLog()
     let count = 0
-    await build(t, { logger, routes: every(1000, 'flaky', async () => { if (++count === 1) throw new Error('no luck') }) })
+    const { pass } = await start(t, { logger, routes: every(1000, 'flaky', async () => { if (++count === 1) throw new Error('no luck') }) })
 
-    for (let i = 0; i < 2; i++) {
-      mock.timers.tick(1000)
-      await setImmediate()
-    }
+    for (let i = 0; i < 2; i++) await pass(1000)
 
     t.equal(count, 2)
     assertList(t, lines.filter(({ level }) => Number(level) >= 40), [{ level: 50, job: 'flaky', err: { message: 'no luck' }, msg: 'a job failed, and will be tried again' }])
@@ -125,9 +161,10 @@ t.test('jobs.every', async (t) => {
   t.test('ends with the server', async (t) => {
     const runs: Array<PromiseWithResolvers<void>> = []
     const { lines, logger } = createLog()
-    const server = await build(t, { logger, routes: every(1000, 'slow', () => begin(runs)) })
+    const { clock, server } = await start(t, { logger, routes: every(1000, 'slow', () => begin(runs)) })
 
     await server.close()
+    clock.advance(60)
     mock.timers.tick(MINUTE)
     await setImmediate()
 
@@ -141,11 +178,11 @@ t.test('jobs.every', async (t) => {
     const routes: FastifyPluginAsync = async ({ db, jobs }) => {
       jobs.every(1000, 'slow', async () => {
         await begin(runs)
-        await db.probe.run(1)
+        await db.probe(1)
       })
     }
-    const server = await build(t, { logger, routes })
-    mock.timers.tick(1000)
+    const { pass, server } = await start(t, { logger, routes })
+    await pass(1000)
 
     const closed = server.close()
     for (let i = 0; i < 10; i++) await setImmediate()
@@ -155,6 +192,38 @@ t.test('jobs.every', async (t) => {
     t.same(lines.filter(({ level }) => Number(level) >= 40), [])
   })
 })
+
+t.test('jobs.everywhere', async (t) => {
+  mockTimers(t)
+
+  t.test('runs a job in each process, and never twice at once in one', async (t) => {
+    const runs: Array<PromiseWithResolvers<void>> = []
+    const env = { DATABASE_URL: databaseUrl(t) }
+    const routes: FastifyPluginAsync = async ({ jobs }) => jobs.everywhere(1000, 'own', () => begin(runs))
+    await Promise.all(Array.from({ length: 2 }, () => build(t, { env, routes })))
+
+    for (let i = 0; i < 3; i++) mock.timers.tick(1000)
+    t.equal(runs.length, 2)
+    for (const { resolve } of runs) resolve()
+    await setImmediate()
+    mock.timers.tick(1000)
+
+    t.equal(runs.length, 4)
+    for (const { resolve } of runs) resolve()
+  })
+})
+
+/** A service, its clock, and a function that lets milliseconds pass until the jobs that are due have begun. */
+async function start (t: Test, options: Parameters<typeof build>[1]) {
+  const clock = createClock()
+  const server = await build(t, { ...options, now: clock.now })
+  async function pass (milliseconds: number) {
+    clock.advance(milliseconds / 1000)
+    mock.timers.tick(milliseconds)
+    await settled(server)
+  }
+  return { clock, server, pass }
+}
 
 /** Lets intervals pass only when the test says so, until it ends. */
 function mockTimers (t: Test) {
@@ -176,5 +245,5 @@ function begin (runs: Array<PromiseWithResolvers<void>>): Promise<void> {
 
 /** Waits until the writes that began before are on disk, or have failed. */
 async function settled (server: FastifyInstance) {
-  for (let i = 0; i < 11; i++) await server.db.probe.run(0).catch(() => {})
+  for (let i = 0; i < 11; i++) await server.db.probe(0).catch(() => {})
 }

@@ -173,6 +173,6 @@ t.test('An explanation', async (t) => {
   t.test('fails when the database does not answer', async (t) => {
     await stranger.db.close()
 
-    await t.rejects(stranger.explain.token(strange), /not open/)
+    await t.rejects(stranger.explain.token(strange))
   })
 })

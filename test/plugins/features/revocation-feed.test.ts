@@ -3,7 +3,7 @@ import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import Client from 'better-sqlite3'
 import t from 'tap'
-import { build, createLog, databaseUrl } from '../../helper.ts'
+import { build, createClock, createLog, databaseUrl } from '../../helper.ts'
 import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 
@@ -203,6 +203,20 @@ t.test('The revocation feed', async (t) => {
     mock.timers.tick(LOOK_MILLISECONDS)
 
     t.match(await unread(follower), /^id: 2\nevent: revoked\ndata: \{"kind":"jti","id":"new"/)
+  })
+
+  t.test('tells everything from the beginning when the clock runs backwards at the start, and nothing is known to be told', async (t) => {
+    const clock = createClock()
+    let behind = 0
+    const { server, add, follow } = await prepare(t, { ...clock, now: () => clock.now() - (behind += 61_000) })
+    t.equal(server.blocklist.revision(), undefined)
+    const follower = follow()
+    await unread(follower)
+
+    await add(1)
+    await server.blocklist.freshen()
+
+    t.match(await unread(follower), /^id: 1\n/)
   })
 
   t.test('ends for a follower that still has something to read', async (t) => {

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 
 const MINUTE = 60
+const DAY = 24 * 60 * MINUTE
 
 /** A service with a list; `get` gives the list as anybody reads it. */
 async function prepare (t: Test) {
@@ -103,18 +104,37 @@ t.test('A status list', async (t) => {
     t.equal(claimsOf(await listOf(server, ada.access_token)).ttl, 15)
   })
 
-  t.test('is forgotten with its tokens', async (t) => {
+  t.test('is forgotten with its tokens, of which the last are issued after a day', async (t) => {
     const { clock, server, ada, get } = await prepare(t)
     const before = claimsOf(await get())
 
+    clock.advance(DAY - 1)
+    t.equal(claimsOf((await ada.refresh()).json().access_token).status.status_list.uri, before.sub)
     clock.advance(120 * MINUTE)
+    t.ok((await get()).startsWith('ey'))
+    clock.advance(1)
     t.notOk((await get()).startsWith('ey'))
-    const [session] = await server.db.sessions.list(ada.user.id, clock.now())
-    t.ok(session)
+    const bea = await signUp(server)
+
+    t.not(claimsOf(bea.access_token).status.status_list.uri, before.sub)
+    t.equal(claimsOf(await listOf(server, bea.access_token)).iat, clock.now() / 1000)
+  })
+
+  t.test('that nothing was set aside of is forgotten with its tokens, and there again with the next', async (t) => {
+    const clock = createClock()
+    const server = await build(t, { env: { DATABASE_URL: databaseUrl(t), ACCESS_TOKEN_TTL: '2h' }, now: clock.now })
+    const file = new Client(server.db.file)
+    t.teardown(() => file.close())
+    file.exec("create trigger no_blocks before update on status_lists when new.issued > old.issued + 1 begin select raise(abort, 'no blocks'); end")
+    const ada = await signUp(server)
+    const before = claimsOf(await listOf(server, ada.access_token))
+
+    clock.advance(120 * MINUTE)
+    t.notOk((await listOf(server, ada.access_token)).startsWith('ey'))
     const again = (await ada.refresh()).json()
 
-    const { uri } = claimsOf(again.access_token).status.status_list
-    t.equal(uri, before.sub)
-    t.equal(claimsOf(await get()).iat, clock.now() / 1000)
+    t.equal(claimsOf(again.access_token).status.status_list.uri, before.sub)
+    t.equal(claimsOf(await listOf(server, again.access_token)).iat, clock.now() / 1000)
+    t.not(claimsOf(again.access_token).status.status_list.idx, claimsOf(ada.access_token).status.status_list.idx)
   })
 })

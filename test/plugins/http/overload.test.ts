@@ -8,7 +8,7 @@ const { lines, logger } = createLog()
 const routes: FastifyPluginAsync = async (fastify) => {
   fastify.get('/busy', async () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600))
   fastify.get('/quick', async () => 'here')
-  fastify.get('/locked', async () => { throw Object.assign(new Error('database is locked'), { code: 'SQLITE_BUSY' }) })
+  fastify.get('/locked', async () => { throw Object.assign(new Error('database is locked'), { code: 'database_unavailable' }) })
 }
 const server = await build(t, { env: { DOCS: 'off' }, routes, logger })
 

@@ -1,6 +1,6 @@
 import { constants, createPublicKey, randomBytes, sign, verify } from 'node:crypto'
 import t from 'tap'
-import { build } from '../../helper.ts'
+import { assertRefused, bearer, build, createClock, signUp } from '../../helper.ts'
 
 t.test('Signatures', async (t) => {
   const server = await build(t)
@@ -78,4 +78,21 @@ t.test('Signatures', async (t) => {
 
     t.same(await open(`${content}.${signature}`), { claims: undefined, kid: server.signingKeys.current().kid })
   })
+})
+
+t.test('A token of a key that is not known here makes a shared database be asked for it, once a second', async (t) => {
+  const clock = createClock()
+  const server = await build(t, clock)
+  const stranger = await signUp(await build(t, clock))
+  server.db.isShared = true
+  const looks = t.capture(server.db.news, 'freshen', server.db.news.freshen)
+  const present = () => server.inject({ url: '/secret', headers: bearer(stranger.access_token) })
+
+  for (const count of [1, 0]) {
+    assertRefused(t, await present(), 401, 'invalid_token')
+    t.equal(looks().length, count)
+  }
+  clock.advance(1)
+  assertRefused(t, await present(), 401, 'invalid_token')
+  t.equal(looks().length, 1)
 })

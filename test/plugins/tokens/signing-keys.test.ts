@@ -203,7 +203,7 @@ t.test('signingKeys.rotateWhenDue', async (t) => {
     await server.signingKeys.rotateWhenDue()
 
     t.same(kidsOf(server), ['secret'])
-    t.same(server.db.signingKeys.list(), [])
+    t.same(await server.db.signingKeys.list(), [])
   })
 })
 

@@ -30,10 +30,10 @@ t.test('Claims that are remembered', async (t) => {
     t.equal(await subOf(ada.access_token), ada.user.id)
     await ada.inject({ method: 'POST', url: '/auth/logout' })
 
-    t.throws(() => accessTokens.verify(ada.access_token), { code: 'token_revoked' })
+    await t.rejects(async () => accessTokens.verify(ada.access_token), { code: 'token_revoked' })
     t.equal(await subOf(bea.access_token), bea.user.id)
     clock.advance(900)
-    t.throws(() => accessTokens.verify(bea.access_token), { code: 'token_expired' })
+    await t.rejects(async () => accessTokens.verify(bea.access_token), { code: 'token_expired' })
   })
 
   t.test('are those of each of two sessions of one user', async (t) => {

@@ -167,7 +167,7 @@ t.test('POST /auth/login', async (t) => {
     const response = await login(server, { username: 'ada', password: PASSWORD })
 
     t.equal(response.statusCode, 200)
-    assertList(t, lines.filter(({ level }) => level === 40), [{ msg: /could not be hashed anew/, err: { code: 'SQLITE_BUSY' } }])
+    assertList(t, lines.filter(({ level }) => level === 40), [{ msg: /could not be hashed anew/, err: { code: 'database_unavailable', message: /database is locked/ } }])
     t.match(await hashOf(server, 'ada'), /m=1024,t=1/)
   })
 

@@ -3,6 +3,9 @@ import { timesOf } from '../../../plugins/accounts/session-times.ts'
 import { NO_HOLD, assertList, assertRefused, bearer, build, buildShared, createClock, createLog, databaseUrl, signIn, signUp, stored } from '../../helper.ts'
 import type { FastifyInstance } from 'fastify'
 
+/** On PostgreSQL other processes may have seen a token in use, so that every one counts as used. */
+const ofOneProcess = { skip: process.env.TEST_POSTGRES !== undefined && 'a process is never alone' }
+
 const MINUTE = 60
 const DAY = 24 * 60 * MINUTE
 
@@ -106,7 +109,7 @@ t.test('POST /auth/refresh', async (t) => {
     t.equal(await statusOfSecret(server, next), 401)
   })
 
-  t.test('gives the next tokens to a client that moved and lost the answer, once, and warns', async (t) => {
+  t.test('gives the next tokens to a client that moved and lost the answer, once, and warns', ofOneProcess, async (t) => {
     const { lines, logger } = createLog()
     const server = await build(t, { now: clock.now, logger })
     const ada = await signUp(server)
@@ -122,7 +125,7 @@ t.test('POST /auth/refresh', async (t) => {
     t.match((await server.auditLog.list({ limit: 10, event: 'refreshed_elsewhere' })).events, [{ outcome: 'rotated_elsewhere' }])
   })
 
-  t.test('ends the session when two use what one of them lost', async (t) => {
+  t.test('ends the session when two use what one of them lost', ofOneProcess, async (t) => {
     const ada = await signUp(server)
     const { refresh_token: next } = (await ada.refresh()).json()
     const thief = await server.inject({ method: 'POST', url: '/auth/refresh', headers: { ...bearer(ada.refresh_token), 'user-agent': 'the thief\'s' } })
@@ -315,7 +318,7 @@ t.test('POST /auth/refresh', async (t) => {
     const sid = sidOf((await signUp(server)).access_token)
     const now = clock.now()
     const rotation = { now, grace: 0, timesOf: (createdAt: number) => timesOf(createdAt, now, server.config), mostLiveTokens: Infinity, place: { ip: '', userAgent: null }, isSamePlace: () => true, isInUse: () => false }
-    await Promise.all(Array.from({ length: 127 }, (_, generation) => server.db.sessions.rotate(sid, generation, rotation))) // all of them in one commit
+    for (let generation = 0; generation < 127; generation++) await server.db.sessions.rotate(sid, generation, rotation)
     const token = server.refreshTokens.make(sid, 127)
 
     clock.advance(1)

@@ -1,0 +1,7 @@
+import { tables } from './tables.ts'
+
+// For drizzle-kit, which compares exported tables with the migrations.
+export const {
+  auditAnchor, auditEvents, clients, freedNames, guesses, jobs, knownPairs, probe, requestCounts, revocations, revokedStatuses,
+  serviceState, sessions, signingKeys, statusLists, users
+} = tables
